@@ -1,0 +1,81 @@
+"""Registries: content-addressed stores of artifacts (OCI manifests and blobs)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import attrs
+
+from modelyard.api.plugins import Maturity
+
+
+@attrs.frozen
+class Descriptor:
+    """An OCI descriptor: `digest` is `sha256:<hex>`, `size` is bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+    annotations: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Artifact:
+    """An OCI artifact manifest as values: what it is, its layers and its annotations."""
+
+    artifact_type: str
+    layers: tuple[Descriptor, ...]
+    annotations: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@runtime_checkable
+class Registry(Protocol):
+    """A content-addressed store. Every read checks the digest; a manifest is always written last.
+
+    `repository` is a lower-case path (`models/digits`), `reference` a tag or a digest.
+    Raises `NotFound` for what is absent and `Unavailable` when the store does not answer.
+    """
+
+    @property
+    def name(self) -> str:
+        """The record's name, unique among registries."""
+        ...
+
+    @property
+    def maturity(self) -> Maturity:
+        """How far this registry may be relied on."""
+        ...
+
+    async def resolve(self, repository: str, reference: str) -> Descriptor:
+        """Turn a tag or digest into the manifest's descriptor."""
+        ...
+
+    async def has_blob(self, repository: str, digest: str) -> bool:
+        """Say whether the blob is there, whole."""
+        ...
+
+    async def push_blob(self, repository: str, source: Path | bytes, media_type: str) -> Descriptor:
+        """Store a blob (idempotent) and return its descriptor."""
+        ...
+
+    async def push(self, repository: str, artifact: Artifact, *, tag: str = "") -> Descriptor:
+        """Store a manifest whose blobs are all present, read it back, then move the tag."""
+        ...
+
+    async def pull(self, repository: str, reference: str) -> Artifact:
+        """Read a manifest, digest-checked."""
+        ...
+
+    def read_blob(self, repository: str, digest: str) -> AsyncIterator[bytes]:
+        """Stream a blob, digest-checked; raises at the end when the bytes were wrong."""
+        ...
+
+    async def mount(self, repository: str, digest: str, source: str) -> bool:
+        """Make a blob of `source` visible in `repository` without copying; False = push it."""
+        ...
+
+    async def delete(self, repository: str, reference: str) -> None:
+        """Remove a tag or manifest; blobs nothing refers to may be collected later."""
+        ...

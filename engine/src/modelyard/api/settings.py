@@ -1,0 +1,45 @@
+"""The engine's own settings: what an operator may change in `settings.yaml`. The `spec` room reads them."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class PluginSettings:
+    """Which plugins may run. `strict` turns every broken plugin into a start failure."""
+
+    disabled: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    hook_timeout_seconds: float = 5.0
+    strict: bool = False
+
+
+@attrs.frozen
+class SnapshotLimits:
+    """What a project folder may weigh; v1's figures."""
+
+    max_bytes: int = 300_000_000
+    max_files: int = 2_000
+    max_patterns: int = 1_000
+    """Ignore patterns read from one file."""
+    max_pattern_length: int = 1_000
+
+
+@attrs.frozen
+class RouterSettings:
+    """Where the router listens: loopback unless asked otherwise."""
+
+    address: str = "127.0.0.1"
+    port: int = 8484
+
+
+@attrs.frozen
+class EngineSettings:
+    """Everything of `settings.yaml`, defaults filled in."""
+
+    plugins: PluginSettings = attrs.field(factory=PluginSettings)
+    snapshot: SnapshotLimits = attrs.field(factory=SnapshotLimits)
+    router: RouterSettings = attrs.field(factory=RouterSettings)
+    registry: str = "oci-layout"
+    """Name of the workspace registry's record."""

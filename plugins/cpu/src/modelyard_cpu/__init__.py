@@ -1,0 +1,1 @@
+"""cpu plugin of Modelyard."""

@@ -1,0 +1,1 @@
+"""fpga plugin of Modelyard."""

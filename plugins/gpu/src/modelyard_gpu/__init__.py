@@ -1,0 +1,1 @@
+"""gpu plugin of Modelyard."""

@@ -1,0 +1,1 @@
+"""registry plugin of Modelyard."""

@@ -1,0 +1,160 @@
+"""The replica's start contract: what the engine writes before it starts a replica, and what it reads back.
+
+Standard library only, because the engine imports this without the runtime's own dependencies, and
+because `modelyard-replica` reads it under the user's interpreter. Both files are JSON, replaced
+atomically; `version` is checked on every read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+CONTRACT_VERSION = 1
+
+CONTRACT_FILE = "start.json"
+STATE_FILE = "state.json"
+SOCKET_FILE = "http.sock"
+"""The replica's one listener: HTTP/1.1 and HTTP/2 (gRPC) in clear text on a unix socket."""
+STATUS_PATH = "/modelyard/status"
+"""GET on the replica's own socket, never routed: `{"ready", "draining": bool, "running", "queued": int}`."""
+
+
+class ContractError(ValueError):
+    """The file is not a contract of a version this release understands."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Liveness: `GET /` on the replica's socket; past `failure_threshold` misses it is restarted."""
+
+    initial_delay_s: float = 310.0
+    period_s: float = 10.0
+    timeout_s: float = 2.0
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StartContract:
+    """Everything a replica needs to know. Paths are absolute; `run_dir` is private (0700) and short."""
+
+    service: str
+    revision: int
+    replica: str
+    run_dir: str
+    """Holds this file, `state.json`, `http.sock`, the server's admin socket."""
+    log_dir: str
+    """`replica.log`, rotated."""
+    code_dir: str
+    entry: str
+    model_dir: str = ""
+    """AZUREML_MODEL_DIR as the script shall see it; empty = no models."""
+    sample: str = ""
+    """A request body (file) scored once before the replica says ready; empty = none."""
+    variables: dict[str, str] = dataclasses.field(default_factory=dict)
+    max_concurrent: int = 1
+    max_queued: int = 10
+    queue_wait_s: float = 0.5
+    timeout_s: float = 60.0
+    max_body_bytes: int = 100_000_000
+    startup_timeout_s: float = 300.0
+    drain_timeout_s: float = 60.0
+    probe: Probe = dataclasses.field(default_factory=Probe)
+    memory_limit_bytes: int = 0
+    """0 = no limit. Enforced by a cgroup where one can be made, else by watching resident memory."""
+    backoff_initial_s: float = 1.0
+    backoff_max_s: float = 60.0
+    log_max_bytes: int = 16_000_000
+    log_files: int = 4
+    version: int = CONTRACT_VERSION
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReplicaState:
+    """What `modelyard-replica` last wrote. `parent_start_ticks` guards against a reused pid.
+
+    `phase`: starting, ready, draining, failed (startup failed for good or is in back-off), stopped.
+    """
+
+    service: str
+    revision: int
+    replica: str
+    phase: str
+    parent_pid: int
+    parent_start_ticks: int
+    server_pid: int = 0
+    restarts: int = 0
+    cause: str = ""
+    remedy: str = ""
+    exit_status: int | None = None
+    resident_bytes: int = 0
+    started_at: float = 0.0
+    ready_at: float = 0.0
+    version: int = CONTRACT_VERSION
+
+
+def start_ticks(pid: int) -> int:
+    """Return a process's start time in clock ticks since boot, 0 when it is gone (or on macOS, unknown)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def write_contract(contract: StartContract, path: Path) -> None:
+    """Write the contract for `read_contract`; atomic."""
+    _replace(path, dataclasses.asdict(contract))
+
+
+def read_contract(path: Path) -> StartContract:
+    """Read a contract. Raises `ContractError` when it is damaged or of another version."""
+    raw = _load(path)
+    probe = raw.pop("probe", {})
+    try:
+        return StartContract(**raw, probe=Probe(**probe))
+    except TypeError as error:
+        msg = f"{path}: {error}"
+        raise ContractError(msg) from error
+
+
+def write_state(state: ReplicaState, path: Path) -> None:
+    """Write the state for `read_state`; atomic."""
+    _replace(path, dataclasses.asdict(state))
+
+
+def read_state(path: Path) -> ReplicaState:
+    """Read a state. Raises `ContractError` when it is damaged or of another version."""
+    try:
+        return ReplicaState(**_load(path))
+    except TypeError as error:
+        msg = f"{path}: {error}"
+        raise ContractError(msg) from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"{path}: {error}"
+        raise ContractError(msg) from error
+    if not isinstance(raw, dict) or raw.get("version") != CONTRACT_VERSION:
+        msg = f"{path}: not a version {CONTRACT_VERSION} contract"
+        raise ContractError(msg)
+    return raw
+
+
+def _replace(path: Path, content: dict[str, Any]) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file, sort_keys=True)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
