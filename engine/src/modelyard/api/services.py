@@ -133,7 +133,7 @@ class Plan:
     service: str
     revision: int
     changes: tuple[str, ...]
-    """What differs from what runs (`code`, `environment: requirements`, `request.timeout`); empty = nothing."""
+    """What differs from what runs (`code`, `environment: python`, `request.timeout`); empty = nothing."""
     steps: tuple[str, ...]
     settings: tuple[Setting, ...]
     included_files: int = 0
