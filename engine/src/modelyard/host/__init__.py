@@ -1,1 +1,10 @@
-"""To be described by the room itself."""
+"""The plugin host: discovers, admits, asks, guards and describes plugins.
+
+Here lives every broad `except` of the engine, always leaving a record with plugin, moment and reason.
+What a plugin's answer is used for never lives here. May import `api`, `hookspecs` and pluggy.
+"""
+
+from modelyard.host.host import Host
+from modelyard.host.loading import load
+
+__all__ = ["Host", "load"]
