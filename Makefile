@@ -35,3 +35,57 @@ lock: .venv/ready ## Resolve anew and export the hashed pins (uv.lock itself nam
 	$(UV) lock --upgrade
 	$(UV) export --quiet --all-packages --all-groups --no-emit-workspace --no-header -o requirements.lock
 	$(UV) export --quiet --package modelyard-runtime --all-extras --group test --no-emit-workspace --no-header -o runtime/requirements.lock
+
+# --- the demo -------------------------------------------------------------------------------
+DEMO_HOME := $(CURDIR)/.demo
+DEMO := MODELYARD_HOME=$(DEMO_HOME) .venv/bin/engine
+
+demo: .venv/ready ## Serve handwritten digits on this machine, score them, leave the service running
+	$(UV) run --quiet --no-project --python .venv/bin/python --with-requirements examples/digits/requirements.txt examples/digits/train.py
+	$(DEMO) up
+	$(DEMO) deploy examples/digits
+	MODELYARD_HOME=$(DEMO_HOME) .venv/bin/python examples/digits/check.py
+	@echo
+	@echo "Try it:"
+	@echo "  export MODELYARD_HOME=$(DEMO_HOME) PATH=$(CURDIR)/.venv/bin:\$$PATH"
+	@echo "  curl -H \"Authorization: Bearer \$$(engine keys digits --reveal primary)\" -d @examples/digits/sample.json \\"
+	@echo "       $$($(DEMO) show digits --json | .venv/bin/python -c 'import json, sys; print(json.load(sys.stdin)["url"])')"
+	@echo "  engine show digits"
+	@echo "Stop it and remove everything it made: make demo-down"
+
+demo-down: ## Stop the demo and remove every process and file it made
+	@if [ -x .venv/bin/engine ] && [ -d $(DEMO_HOME) ]; then $(DEMO) down; fi
+	rm -rf $(DEMO_HOME) examples/digits/model examples/digits/held_out.json examples/digits/sample.json
+
+# --- checks ---------------------------------------------------------------------------------
+PACKAGES := modelyard modelyard_runtime modelyard_cpu modelyard_gpu modelyard_fpga modelyard_auth modelyard_registry
+
+lint: .venv/ready ## ruff: rules and format
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: .venv/ready .venv-runtime/ready ## mypy --strict over every distribution
+	.venv/bin/mypy $(addprefix -p ,$(filter-out modelyard_runtime,$(PACKAGES)))
+	cd runtime && ../.venv-runtime/bin/python -m mypy --config-file ../pyproject.toml -p modelyard_runtime
+
+imports: .venv/ready ## import-linter: which room may know which
+	.venv/bin/lint-imports
+
+docs: .venv/ready ## Build the documentation, strictly, into site/
+	NO_MKDOCS_2_WARNING=true .venv/bin/mkdocs build --strict --quiet
+
+test: .venv/ready .venv-runtime/ready ## Every test that needs no root and no Docker
+	$(PYTEST_RUNTIME) tests -c ../pyproject.toml --rootdir=.. -n 2
+	$(PYTEST) -n 2
+
+test-slow: .venv/ready .venv-runtime/ready ## The slow ones: packaging from built wheels, the tutorial, faults under load
+	$(PYTEST_RUNTIME) tests -c ../pyproject.toml --rootdir=.. -m slow || test $$? -eq 5
+	$(PYTEST) -m slow
+
+packaging: .venv/ready ## Build all seven wheels and look into them
+	rm -rf dist
+	$(UV) build --quiet --all-packages --wheel --no-build-isolation --python .venv/bin/python --out-dir dist
+	.venv/bin/check-wheel-contents dist
+
+clean: ## Remove the environments and everything built
+	rm -rf .venv .venv-runtime dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis engine/src/modelyard/_bundled
