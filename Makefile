@@ -8,7 +8,7 @@ EDITABLE := $(addprefix -e ,$(MEMBERS))
 PYTEST := .venv/bin/python -m pytest
 PYTEST_RUNTIME := cd runtime && ../.venv-runtime/bin/python -m pytest
 
-.PHONY: help demo demo-down test test-slow lint types imports docs packaging lock clean
+.PHONY: help demo digits-model demo-down test test-slow lint types imports docs packaging lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -41,7 +41,7 @@ DEMO_HOME := $(CURDIR)/.demo
 DEMO := MODELYARD_HOME=$(DEMO_HOME) .venv/bin/engine
 
 demo: .venv/ready ## Serve handwritten digits on this machine, score them, leave the service running
-	$(UV) run --quiet --no-project --python .venv/bin/python --with-requirements examples/digits/requirements.txt examples/digits/train.py
+	@$(MAKE) --no-print-directory digits-model
 	$(DEMO) up
 	$(DEMO) deploy examples/digits
 	MODELYARD_HOME=$(DEMO_HOME) .venv/bin/python examples/digits/check.py
@@ -52,6 +52,9 @@ demo: .venv/ready ## Serve handwritten digits on this machine, score them, leave
 	@echo "       $$($(DEMO) show digits --json | .venv/bin/python -c 'import json, sys; print(json.load(sys.stdin)["url"])')"
 	@echo "  engine show digits"
 	@echo "Stop it and remove everything it made: make demo-down"
+
+digits-model: .venv/ready
+	$(UV) run --quiet --no-project --python .venv/bin/python --with-requirements examples/digits/requirements.txt examples/digits/train.py
 
 demo-down: ## Stop the demo and remove every process and file it made
 	@if [ -x .venv/bin/engine ] && [ -d $(DEMO_HOME) ]; then $(DEMO) down; fi
@@ -89,3 +92,13 @@ packaging: .venv/ready ## Build all seven wheels and look into them
 
 clean: ## Remove the environments and everything built
 	rm -rf .venv .venv-runtime dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis engine/src/modelyard/_bundled
+
+# --- benchmarks -----------------------------------------------------------------------------
+BENCHMARKS := deploy router replica scaling
+.PHONY: bench $(addprefix bench-,$(BENCHMARKS))
+
+bench: $(addprefix bench-,$(BENCHMARKS)) ## Every benchmark, one after the other (minutes)
+
+$(addprefix bench-,$(BENCHMARKS)): bench-%: .venv/ready
+	@if [ $* = deploy ] && [ ! -f examples/digits/sample.json ]; then $(MAKE) --no-print-directory digits-model; fi
+	.venv/bin/python benchmarks/$*.py

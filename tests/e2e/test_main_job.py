@@ -1,0 +1,166 @@
+"""The main job, as a user does it: a folder with a model becomes an endpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import SCORE, RunningEngine, doubler, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def served(shared_engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> RunningEngine:
+    shared_engine.deploy(doubler(tmp_path_factory.mktemp("project") / "doubler"))
+    return shared_engine
+
+
+def test_a_deployed_folder_answers_over_http_with_its_key(served: RunningEngine):
+    answer = served.post("doubler", {"data": [1, 2, 3]})
+    assert (answer.status_code, answer.json()) == (200, [2, 4, 6])
+
+
+def test_it_answers_over_grpc_on_the_same_port(served: RunningEngine):
+    outputs = served.client.infer("doubler", {"data": [[1.0, 2.0]]})
+    assert next(iter(outputs.values()))
+
+
+@pytest.mark.parametrize("bearer", [None, "Bearer wrong", "Basic dXNlcjpwYXNz"])
+def test_without_a_valid_key_it_answers_401_as_json(served: RunningEngine, bearer: str | None):
+    headers = {"Authorization": bearer} if bearer else {}
+    answer = httpx.post(served.url("doubler"), json={"data": [1]}, headers=headers)
+    assert answer.status_code == 401
+    assert set(answer.json()) >= {"code", "message", "request_id"}
+
+
+def test_an_unknown_service_is_404_as_json(served: RunningEngine):
+    answer = served.post("doubler", {"data": [1]})
+    assert answer.status_code == 200
+    missing = httpx.post(served.url("nobody"), json={})
+    assert missing.status_code == 404
+    assert set(missing.json()) >= {"code", "message", "request_id"}
+
+
+def test_a_body_over_the_limit_is_413_before_it_is_read(served: RunningEngine):
+    headers = {"Authorization": f"Bearer {served.key('doubler')}", "Content-Length": str(100_000_001)}
+    with httpx.stream("POST", served.url("doubler"), headers=headers, content=iter(()), timeout=10) as answer:
+        assert answer.status_code == 413
+        assert json.loads(answer.read())["code"]
+
+
+def test_a_script_that_raises_is_500_or_502_without_a_traceback(served: RunningEngine):
+    answer = served.post("doubler", {"nothing": 1})
+    assert answer.status_code in {500, 502}
+    assert "Traceback" not in answer.text
+
+
+def test_swagger_is_served(served: RunningEngine):
+    url = served.url("doubler").replace("/score", "/swagger.json")
+    answer = httpx.get(url, headers={"Authorization": f"Bearer {served.key('doubler')}"})
+    assert answer.json()["swagger"] == "2.0"
+
+
+def test_the_command_line_scores_like_any_client(served: RunningEngine):
+    answer = served.cli("score", "doubler", "--data", '{"data": [4]}')
+    assert (answer.code, json.loads(answer.out)) == (0, [8])
+
+
+def test_the_same_deploy_again_changes_nothing(engine: RunningEngine, tmp_path: Path):
+    folder = doubler(tmp_path / "doubler")
+    engine.deploy(folder)
+    before = engine.client.service("doubler")
+    engine.deploy(folder)
+    after = engine.client.service("doubler")
+    assert [replica.id for replica in after.replicas] == [replica.id for replica in before.replicas]
+
+
+def test_a_code_change_is_a_new_version_and_rollback_brings_the_old_one_back(
+    engine: RunningEngine, tmp_path: Path
+):
+    folder = doubler(tmp_path / "doubler")
+    engine.deploy(folder)
+    doubler(folder, factor=3)
+    engine.deploy(folder)
+    assert engine.post("doubler", {"data": [1]}).json() == [3]
+    answer = engine.cli("rollback", "doubler")
+    assert answer.code == 0, answer.err
+    assert engine.post("doubler", {"data": [1]}).json() == [2]
+
+
+def test_a_rotated_key_is_refused_at_once_and_the_other_one_still_works(
+    engine: RunningEngine, tmp_path: Path
+):
+    engine.deploy(doubler(tmp_path / "doubler"))
+    old = engine.client.keys("doubler")
+    assert engine.cli("keys", "doubler", "--rotate", "primary").code == 0
+    refused = engine.post("doubler", {"data": [1]}, key=old.primary.reveal())
+    kept = engine.post("doubler", {"data": [1]}, key=old.secondary.reveal())
+    fresh = engine.post("doubler", {"data": [1]}, key=engine.key("doubler"))
+    assert [refused.status_code, kept.status_code, fresh.status_code] == [401, 200, 200]
+
+
+def test_a_deleted_service_leaves_no_process_and_no_key(engine: RunningEngine, tmp_path: Path):
+    engine.deploy(doubler(tmp_path / "doubler"))
+    (replica,) = engine.client.service("doubler").replicas
+    assert engine.cli("delete", "doubler").code == 0
+    assert not Path(f"/proc/{replica.pid}").exists() or until(
+        lambda: not Path(f"/proc/{replica.pid}").exists()
+    )
+    assert list(engine.home.keys.iterdir()) == []
+    assert httpx.post(engine.url("doubler"), json={}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("score", "cause"),
+    [
+        (SCORE.replace("global factor", "raise ValueError('no such model')"), "no such model"),
+        ("import os\ndef init():\n    os._exit(9)\ndef run(data):\n    return 1\n", "9"),
+        (SCORE.replace('asked["data"]', 'asked["absent"]'), "sample"),
+    ],
+    ids=["init raises", "init kills the process", "the sample fails"],
+)
+def test_a_failed_deploy_names_its_cause_and_the_old_version_serves_on(
+    engine: RunningEngine, tmp_path: Path, score: str, cause: str
+):
+    folder = doubler(tmp_path / "doubler")
+    engine.deploy(folder)
+    doubler(folder, score=score)
+    failed = engine.cli("deploy", folder)
+    assert failed.code == 2
+    assert cause in failed.err
+    assert "remedy" in failed.err
+    assert engine.post("doubler", {"data": [5]}).json() == [10]
+
+
+def test_an_init_that_hangs_ends_in_a_clear_error(engine: RunningEngine, tmp_path: Path):
+    slow = SCORE.replace("    global factor", "    time.sleep(600)\n    global factor")
+    folder = doubler(tmp_path / "doubler", score=slow, more="probes: {startup_timeout: 2s}\n")
+    failed = engine.cli("deploy", folder)
+    assert failed.code == 2
+    assert "init()" in failed.err
+
+
+def test_what_nothing_installed_can_serve_is_refused_by_the_plan(engine: RunningEngine, tmp_path: Path):
+    folder = doubler(tmp_path / "doubler", more="auth: token\ntarget: kubernetes\n")
+    plan = engine.cli("plan", folder)
+    assert plan.code == 1
+    assert "key" in plan.out + plan.err
+    assert "process" in plan.out + plan.err
+
+
+def test_under_load_replicas_are_added_and_no_request_is_lost(engine: RunningEngine, tmp_path: Path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    engine.deploy(
+        doubler(tmp_path / "doubler", more="scaling: {min: 1, max: 3}\nrequest: {queue_wait: 20s}\n")
+    )
+    key = engine.key("doubler")
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(engine.post, "doubler", {"data": [1], "sleep": 0.5}, key=key) for _ in range(60)]
+        until(lambda: len(engine.client.service("doubler").replicas) == 3)
+        assert {future.result().status_code for future in asked} == {200}
+    assert any(record.wanted == 3 for record in engine.client.scaling("doubler"))
