@@ -1,1 +1,29 @@
-"""To be described by the room itself."""
+"""Python environments: solved once into a lock, built once into a folder, shared by key.
+
+Lives here: finding an interpreter, keys, locks, calling uv, the cache of environments. Never here:
+what a service is, images, conda. May import `processes` and `api`.
+"""
+
+from modelyard.environments.building import cached, ensure
+from modelyard.environments.interpreters import Interpreter, find_interpreter
+from modelyard.environments.keys import explain_miss, spec_key
+from modelyard.environments.locks import Lock, make_lock
+from modelyard.environments.records import LockRecords, RegistryLockRecords
+from modelyard.environments.solving import solve
+from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
+
+__all__ = [
+    "Interpreter",
+    "Lock",
+    "LockRecords",
+    "RegistryLockRecords",
+    "RuntimeWheel",
+    "bundled_runtime",
+    "cached",
+    "ensure",
+    "explain_miss",
+    "find_interpreter",
+    "make_lock",
+    "solve",
+    "spec_key",
+]

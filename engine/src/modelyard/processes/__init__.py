@@ -16,7 +16,7 @@ from modelyard.processes.detached import (
 from modelyard.processes.files import disk_errors, free_bytes, resident_bytes, write_atomic
 from modelyard.processes.home import Home, find_home
 from modelyard.processes.locks import FileLock
-from modelyard.processes.running import Completed, run
+from modelyard.processes.running import Completed, run, run_quickly
 
 __all__ = [
     "Completed",
@@ -30,6 +30,7 @@ __all__ = [
     "kill_session",
     "resident_bytes",
     "run",
+    "run_quickly",
     "signal_process",
     "spawn_detached",
     "stop_process",

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -96,3 +97,25 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+
+
+def run_quickly(argv: Sequence[str], *, timeout_seconds: float) -> Completed:
+    """Run a short program without an event loop; the calling thread waits for it. Errors as `run`."""
+    try:
+        done = subprocess.run(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout_seconds,
+            check=False,
+        )
+    except OSError as error:
+        raise Unavailable(
+            f"cannot start {argv[0]}: {error.strerror}", remedy="check that the program is installed"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(
+            f"{Path(argv[0]).name} did not finish in {timeout_seconds:g} s", remedy="try again"
+        ) from error
+    return Completed(status=done.returncode, output_tail=done.stdout.decode(errors="replace").strip())

@@ -1,0 +1,148 @@
+"""Build the folder of a locked environment once, beside its place, and rename it there when whole."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from modelyard.api import EnvironmentUnsolvable, SystemError_, Unavailable
+from modelyard.environments.entries import (
+    entry_lock,
+    entry_path,
+    is_whole,
+    new_building,
+    seal,
+    set_aside,
+    size_bytes,
+    sweep,
+)
+from modelyard.environments.interpreters import Interpreter
+from modelyard.environments.locks import Lock
+from modelyard.environments.uv import OPTIONS, uv_binary, uv_environment
+from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
+from modelyard.processes import Home, disk_errors, free_bytes, run
+
+_STEP_SECONDS = 1800.0
+_LOCK_SECONDS = 3600.0
+"""A second caller waits as long as a slow download of large wheels may take."""
+_CHECK_SECONDS = 30.0
+_FULL = ("no space left on device", "disk quota exceeded", "os error 28")
+_TAMPERED = ("hash mismatch", "do not match")
+_OFFLINE = ("error sending request", "failed to fetch", "failed to download", "dns error")
+
+OnLine = Callable[[str], None]
+
+
+def cached(lock_key: str, home: Home) -> bool:
+    """Say whether the environment is there, whole."""
+    return is_whole(entry_path(home.environments, lock_key))
+
+
+async def ensure(
+    lock: Lock,
+    interpreter: Interpreter,
+    *,
+    home: Home,
+    on_line: OnLine | None = None,
+    runtime: RuntimeWheel | None = None,
+) -> Path:
+    """Return the folder of an environment, built if it is not there; whoever comes second waits.
+
+    `interpreter` and `runtime` (None = the bundled wheel) must be those the lock was solved for.
+    """
+    entry = entry_path(home.environments, lock.lock_key)
+    if await _usable(entry):
+        return entry
+    with disk_errors(home.environments):
+        home.environments.mkdir(parents=True, exist_ok=True)
+    async with entry_lock(home.environments, lock.lock_key, timeout_seconds=_LOCK_SECONDS):
+        if await _usable(entry):
+            return entry
+        await asyncio.to_thread(sweep, home.environments, held=lock.lock_key)
+        if entry.exists():
+            _tell(on_line, f"the environment {entry.name[:12]} is damaged and is built again")
+            set_aside(entry)
+        building = new_building(home.environments, lock.lock_key)
+        try:
+            await _build(building, lock, interpreter, runtime or bundled_runtime(), on_line)
+            await asyncio.to_thread(seal, building, lock.lock_key)
+            with disk_errors(entry):
+                building.rename(entry)
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, building, ignore_errors=True)
+            raise
+    return entry
+
+
+async def _usable(entry: Path) -> bool:
+    """Whole on disk, and its interpreter still runs and is the one it was built for."""
+    if not await asyncio.to_thread(is_whole, entry):
+        return False
+    code = "import sys, modelyard_runtime; sys.stdout.write('ok')"
+    try:
+        done = await run([str(entry / "bin" / "python"), "-I", "-c", code], timeout_seconds=_CHECK_SECONDS)
+    except Unavailable:
+        return False
+    return done.status == 0 and done.output_tail == "ok"
+
+
+async def _build(
+    folder: Path, lock: Lock, interpreter: Interpreter, wheel: RuntimeWheel, on_line: OnLine | None
+) -> None:
+    _tell(on_line, f"building an environment of {len(lock.packages)} packages")
+    pins = folder / "modelyard-lock.txt"
+    python = str(folder / "bin" / "python")
+    venv = ["venv", "--relocatable", "--no-project", "--allow-existing", "--prompt", "modelyard"]
+    await _uv([*venv, "--python", str(interpreter.path), str(folder)], folder, on_line)
+    with disk_errors(pins):
+        pins.write_text(lock.text, encoding="utf-8")
+    sync = ["pip", "sync", "--python", python, "--require-hashes", "--only-binary", ":all:"]
+    await _uv([*sync, "--compile-bytecode", "--allow-empty-requirements", str(pins)], folder, on_line)
+    install = ["pip", "install", "--python", python, "--no-deps", "--no-index", "--compile-bytecode"]
+    await _uv([*install, str(wheel.path)], folder, on_line)
+
+
+async def _uv(arguments: Sequence[str], folder: Path, on_line: OnLine | None) -> None:
+    done = await run(
+        [uv_binary(), *OPTIONS, *arguments],
+        cwd=folder,
+        env=uv_environment(),
+        timeout_seconds=_STEP_SECONDS,
+        on_line=on_line,
+    )
+    if done.status != 0:
+        raise _failure(done.output_tail, folder)
+
+
+def _failure(output: str, folder: Path) -> Exception:
+    said = " ".join(output.split())[-400:]
+    lower = output.lower()
+    if any(mark in lower for mark in _FULL):
+        return SystemError_(
+            f"the disk is full: the environment needs more than the {size_bytes(folder)} bytes written so"
+            f" far, {free_bytes(folder)} are free",
+            place=str(folder.parent),
+            remedy="free some space, or set XDG_CACHE_HOME or MODELYARD_HOME to a larger disk",
+        )
+    if any(mark in lower for mark in _TAMPERED):
+        return EnvironmentUnsolvable(
+            f"a package is not the one that was locked: {said}",
+            place="environment.requirements",
+            remedy="find out who replaced it on the index; if rightly, solve the environment afresh",
+        )
+    if any(mark in lower for mark in _OFFLINE):
+        return Unavailable(
+            f"the package index does not answer: {said}", remedy="check the network, then try again"
+        )
+    return SystemError_(
+        f"uv could not build the environment: {said}",
+        place=str(folder.parent),
+        remedy="read uv's words above; `uv cache clean` mends a damaged cache",
+    )
+
+
+def _tell(on_line: OnLine | None, line: str) -> None:
+    if on_line is not None:
+        on_line(line)

@@ -1,0 +1,101 @@
+"""Keys: what makes two environments the same. Pure.
+
+The spec key names what was asked for, the lock key (in `locks`) names what it became. A change of
+either rule is a new key version: old entries are then simply never hit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable
+from modelyard.environments.interpreters import Interpreter
+
+KEY_VERSION = 1
+
+
+def spec_key(spec: EnvironmentSpec, interpreter: Interpreter, runtime_digest: str) -> str:
+    """Return the hex key of a specification on this interpreter; variables do not count."""
+    return digest(
+        {
+            "kind": "spec",
+            "version": KEY_VERSION,
+            "platform": f"{platform.system()}-{platform.machine()}".lower(),
+            "interpreter": base(interpreter),
+            "runtime": runtime_digest,
+            "base": spec.base,
+            "requirements": normalised(spec.requirements),
+            "conda": spec.conda,
+            "docker_steps": spec.docker_steps,
+        }
+    )
+
+
+def base(interpreter: Interpreter) -> dict[str, str]:
+    """Give what an environment's binaries depend on; where the interpreter lies is not part of it."""
+    return {"version": interpreter.version, "abi": interpreter.abi, "libc": interpreter.libc}
+
+
+def normalised(lines: Iterable[str]) -> list[str]:
+    """Write requirements in one way: canonical, sorted, each once."""
+    return sorted({str(parsed) for line in lines if (parsed := parse(line)) is not None})
+
+
+def parse(line: str) -> Requirement | None:
+    """Read one PEP 508 line into its canonical form; None for a blank line or a comment."""
+    text = line.split(" #", 1)[0].strip()
+    if not text or text.startswith("#"):
+        return None
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        raise EnvironmentUnsolvable(
+            f"{text!r} is not a requirement: {str(error).splitlines()[0]}",
+            place="environment.requirements",
+            remedy="write `name`, `name==1.2` or `name[extra]>=1`; options such as index addresses belong"
+            " in uv's own settings",
+        ) from error
+    if requirement.url and requirement.url.lower().startswith("file:"):
+        raise EnvironmentUnsolvable(
+            f"{text!r} names a file, which may change under its key",
+            place="environment.requirements",
+            remedy="put the wheel into a folder named by UV_FIND_LINKS and ask for its version",
+        )
+    requirement.name = canonicalize_name(requirement.name)
+    requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
+    return requirement
+
+
+def explain_miss(old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
+    """Say which input makes `new` another environment than `old`: `requirements: +scipy==1.2`."""
+    if old is None:
+        return "first environment of this service"
+    parts = []
+    before, after = normalised(old.requirements), normalised(new.requirements)
+    if changes := [f"+{one}" for one in after if one not in before]:
+        parts.extend(changes)
+    parts.extend(f"-{one}" for one in before if one not in after)
+    reasons = [f"requirements: {' '.join(parts)}"] if parts else []
+    for name in ("python", "base", "conda", "docker_steps"):
+        was, now = getattr(old, name), getattr(new, name)
+        if was != now:
+            reasons.append(f"{name}: {_shown(was)} -> {_shown(now)}")
+    return "; ".join(reasons) or "same specification; the interpreter, the runtime or the cache changed"
+
+
+def digest(value: object) -> str:
+    """Return the hex SHA-256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _shown(value: object) -> str:
+    if value is None or value == ():
+        return "default"
+    return value if isinstance(value, str) else "changed"
