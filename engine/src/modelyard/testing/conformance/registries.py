@@ -1,0 +1,173 @@
+"""The promise of `Registry`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from modelyard.api import Artifact, Descriptor, Maturity, ModelyardError, NotFound, Registry
+
+MODELS = "models/digits"
+COPIES = "models/copy"
+BLOB_TYPE = "application/octet-stream"
+CONTENT = b"weights" * 40_000  # more than one chunk of any sensible size
+ABSENT = f"sha256:{hashlib.sha256(b'never pushed').hexdigest()}"
+
+
+class RegistryConformance:
+    """Override `registry`: an empty store."""
+
+    @pytest.fixture
+    def registry(self) -> Registry:
+        """Give the registry under test."""
+        raise NotImplementedError
+
+    def test_the_record_names_itself(self, registry: Registry) -> None:
+        """It satisfies the Protocol with a name and a maturity."""
+        assert isinstance(registry, Registry)
+        assert registry.name
+        assert isinstance(registry.maturity, Maturity)
+
+    def test_a_pushed_blob_is_read_back_whole(self, registry: Registry) -> None:
+        """Its descriptor has its digest and size."""
+
+        async def case() -> None:
+            pushed = await registry.push_blob(MODELS, CONTENT, BLOB_TYPE)
+            assert pushed.digest == f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+            assert pushed.size == len(CONTENT)
+            assert pushed.media_type == BLOB_TYPE
+            assert await _read(registry, MODELS, pushed.digest) == CONTENT
+
+        asyncio.run(case())
+
+    def test_a_file_and_its_bytes_are_the_same_blob(self, registry: Registry, tmp_path: Path) -> None:
+        """And pushing twice changes nothing."""
+        file = tmp_path / "weights"
+        file.write_bytes(CONTENT)
+
+        async def case() -> None:
+            pushed = await registry.push_blob(MODELS, file, BLOB_TYPE)
+            assert pushed == await registry.push_blob(MODELS, CONTENT, BLOB_TYPE)
+            assert await _read(registry, MODELS, pushed.digest) == CONTENT
+
+        asyncio.run(case())
+
+    def test_has_blob_tells_present_from_absent(self, registry: Registry) -> None:
+        """Absent before the push, present after."""
+
+        async def case() -> None:
+            assert not await registry.has_blob(MODELS, ABSENT)
+            pushed = await registry.push_blob(MODELS, CONTENT, BLOB_TYPE)
+            assert await registry.has_blob(MODELS, pushed.digest)
+
+        asyncio.run(case())
+
+    def test_what_is_absent_is_not_found(self, registry: Registry) -> None:
+        """Tags, manifests and blobs alike."""
+
+        async def case() -> None:
+            with pytest.raises(NotFound):
+                await registry.resolve(MODELS, "nothing")
+            with pytest.raises(NotFound):
+                await registry.resolve(MODELS, ABSENT)
+            with pytest.raises(NotFound):
+                await registry.pull(MODELS, "nothing")
+            with pytest.raises(NotFound):
+                await _read(registry, MODELS, ABSENT)
+
+        asyncio.run(case())
+
+    def test_a_pushed_artifact_is_pulled_as_it_was(self, registry: Registry) -> None:
+        """By tag and by digest."""
+
+        async def case() -> None:
+            artifact = await _artifact(registry, CONTENT)
+            pushed = await registry.push(MODELS, artifact, tag="1")
+            assert await registry.pull(MODELS, "1") == artifact
+            assert await registry.pull(MODELS, pushed.digest) == artifact
+            assert (await registry.resolve(MODELS, "1")).digest == pushed.digest
+
+        asyncio.run(case())
+
+    def test_a_manifest_whose_blob_is_missing_is_refused(self, registry: Registry) -> None:
+        """And its tag does not appear."""
+        layer = Descriptor(media_type=BLOB_TYPE, digest=ABSENT, size=12)
+        artifact = Artifact(artifact_type="application/vnd.modelyard.test", layers=(layer,))
+
+        async def case() -> None:
+            with pytest.raises(ModelyardError):
+                await registry.push(MODELS, artifact, tag="1")
+            with pytest.raises(NotFound):
+                await registry.resolve(MODELS, "1")
+
+        asyncio.run(case())
+
+    def test_a_tag_moves_to_what_was_pushed_last(self, registry: Registry) -> None:
+        """One tag, one manifest."""
+
+        async def case() -> None:
+            await registry.push(MODELS, await _artifact(registry, b"old"), tag="latest")
+            newer = await _artifact(registry, b"new")
+            await registry.push(MODELS, newer, tag="latest")
+            assert await registry.pull(MODELS, "latest") == newer
+
+        asyncio.run(case())
+
+    def test_pushing_an_artifact_twice_gives_the_same_digest(self, registry: Registry) -> None:
+        """Content decides, not time."""
+
+        async def case() -> None:
+            artifact = await _artifact(registry, CONTENT)
+            first = await registry.push(MODELS, artifact, tag="1")
+            assert (await registry.push(MODELS, artifact, tag="2")).digest == first.digest
+
+        asyncio.run(case())
+
+    def test_repositories_do_not_share_tags(self, registry: Registry) -> None:
+        """A tag belongs to its repository."""
+
+        async def case() -> None:
+            await registry.push(MODELS, await _artifact(registry, CONTENT), tag="1")
+            with pytest.raises(NotFound):
+                await registry.resolve(COPIES, "1")
+
+        asyncio.run(case())
+
+    def test_a_mounted_blob_can_be_read_where_it_was_mounted(self, registry: Registry) -> None:
+        """True means it is there; what its source lacks gives False."""
+
+        async def case() -> None:
+            pushed = await registry.push_blob(MODELS, CONTENT, BLOB_TYPE)
+            if await registry.mount(COPIES, pushed.digest, MODELS):
+                assert await _read(registry, COPIES, pushed.digest) == CONTENT
+            assert not await registry.mount(COPIES, ABSENT, MODELS)
+
+        asyncio.run(case())
+
+    def test_a_deleted_tag_is_not_found(self, registry: Registry) -> None:
+        """Another tag stays."""
+
+        async def case() -> None:
+            artifact = await _artifact(registry, CONTENT)
+            await registry.push(MODELS, artifact, tag="1")
+            await registry.push(MODELS, artifact, tag="2")
+            await registry.delete(MODELS, "1")
+            with pytest.raises(NotFound):
+                await registry.resolve(MODELS, "1")
+            assert await registry.pull(MODELS, "2") == artifact
+
+        asyncio.run(case())
+
+
+async def _artifact(registry: Registry, content: bytes) -> Artifact:
+    layer = await registry.push_blob(MODELS, content, BLOB_TYPE)
+    return Artifact(
+        artifact_type="application/vnd.modelyard.test", layers=(layer,), annotations={"author": "a test"}
+    )
+
+
+async def _read(registry: Registry, repository: str, digest: str) -> bytes:
+    return b"".join([chunk async for chunk in registry.read_blob(repository, digest)])
