@@ -1,0 +1,1 @@
+"""At night a service keeps its least number of replicas."""
