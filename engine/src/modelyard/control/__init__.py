@@ -1,1 +1,55 @@
-"""To be described by the room itself."""
+"""Pure decisions: plan, place, allocate, scale, roll out, drain, judge.
+
+Values in, values out. Never here: I/O, a clock, randomness, a plugin, anything that waits.
+May import `api` alone.
+"""
+
+from modelyard.control.allocating import Walk, requests_of
+from modelyard.control.draining import DrainFacts, DrainStep, next_drain_step
+from modelyard.control.lifecycle import Health, ServiceFacts, judge
+from modelyard.control.placing import Assessment, Placement, choose, spend
+from modelyard.control.planning import Installed, PlanFacts, build_plan, missing
+from modelyard.control.rollout import (
+    COMMIT_STEP,
+    STEPS,
+    Readiness,
+    Resume,
+    replicas_for,
+    resume_at,
+    step_after,
+    traffic,
+    verdict,
+)
+from modelyard.control.scaling import BusyScaler, effective_scaling, excess, rescale
+
+__all__ = [
+    "COMMIT_STEP",
+    "STEPS",
+    "Assessment",
+    "BusyScaler",
+    "DrainFacts",
+    "DrainStep",
+    "Health",
+    "Installed",
+    "Placement",
+    "PlanFacts",
+    "Readiness",
+    "Resume",
+    "ServiceFacts",
+    "Walk",
+    "build_plan",
+    "choose",
+    "effective_scaling",
+    "excess",
+    "judge",
+    "missing",
+    "next_drain_step",
+    "replicas_for",
+    "requests_of",
+    "rescale",
+    "resume_at",
+    "spend",
+    "step_after",
+    "traffic",
+    "verdict",
+]
