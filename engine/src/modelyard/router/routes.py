@@ -1,0 +1,214 @@
+"""The route table, as Envoy's JSON: paths, gRPC selectors, key digests, limits. Pure.
+
+Route names are stable: `<namespace>/<name>/<what>`, with `what` one of `score`, `swagger`, `health`,
+`v2`, `too-large`, `method` (under each of the service's paths, the long one with `@namespace`),
+`grpc` and `bare-v2` (with `@header`, `@route-header`, `@authority` or `@default`). Beside them there
+are `request-id` and `unknown`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from modelyard.router.states import DEFAULT_NAMESPACE, RoutedService, RouterState
+
+Json = dict[str, Any]
+
+ROUTES = "modelyard"
+"""Name of the one route configuration."""
+LUA_FILTER = "envoy.filters.http.lua"
+SERVICE_HEADER = "modelyard-service"
+V1_GRPC_HEADER = "x-ms-aml-grpc-service-route"
+GRPC_PREFIX = "/inference.GRPCInferenceService/"
+MAX_REQUEST_ID_CHARS = 100
+"""Azure ML v1's inference server answers 431 to longer ones."""
+
+_INT64_MAX = 2**63 - 1
+_IDLE_GRACE_SECONDS = 5.0
+"""The idle limit waits for a silent replica a little longer than its own time limit, which answers 504."""
+_METHODS = "GET|POST|OPTIONS|HEAD"
+_TYPE = "type.googleapis.com/"
+
+
+def cluster_name(service: RoutedService) -> str:
+    """Name the service's cluster: `service/<namespace>/<name>`; stats carry it too."""
+    return f"service/{service.namespace}/{service.name}"
+
+
+def route_configuration(state: RouterState) -> Json:
+    """Build the one route configuration: every service's routes, then 404 for all the rest."""
+    services = sorted(state.services, key=lambda service: (service.namespace, service.name))
+    routes = [_request_id_route()]
+    for service in services:
+        routes += _path_routes(service)
+    for selector in (_by_header, _by_v1_header, _by_authority):
+        for service in services:
+            routes += _selected_routes(service, *selector(service))
+    if (chosen := _default_service(services)) is not None:
+        routes += _selected_routes(chosen, "default", [_absent(SERVICE_HEADER), _absent(V1_GRPC_HEADER)])
+    routes.append(_unknown_route())
+    # Without validation a route to a cluster that is on its way out answers 503 instead of failing the table.
+    return {
+        "name": ROUTES,
+        "validateClusters": False,
+        "ignorePortInHostMatching": True,
+        "virtualHosts": [{"name": ROUTES, "domains": ["*"], "routes": routes}],
+    }
+
+
+def _default_service(services: Sequence[RoutedService]) -> RoutedService | None:
+    marked = [service for service in services if service.default] or services
+    return marked[0] if len(marked) == 1 else None
+
+
+def _path_routes(service: RoutedService) -> Iterator[Json]:
+    yield from _routes_below(
+        service, f"/api/v1/namespace/{service.namespace}/service/{service.name}", "@namespace"
+    )
+    if service.namespace == DEFAULT_NAMESPACE:
+        yield from _routes_below(service, f"/api/v1/service/{service.name}", "")
+
+
+def _routes_below(service: RoutedService, path: str, suffix: str) -> Iterator[Json]:
+    limit = {"pathSeparatedPrefix": path, "headers": [_longer_than(service.max_body_bytes)]}
+    yield _refusal(service, f"too-large{suffix}", limit, 413)
+    yield _refusal(
+        service, f"method{suffix}", {"pathSeparatedPrefix": path, "headers": [_other_method()]}, 405
+    )
+    yield _forward(service, f"score{suffix}", {"path": f"{path}/score"}, "/score")
+    yield _forward(service, f"swagger{suffix}", {"path": f"{path}/swagger.json"}, "/swagger.json")
+    yield _forward(service, f"health{suffix}", {"path": path}, "/")
+    yield _forward(service, f"health{suffix}/", {"path": f"{path}/"}, "/")
+    yield _forward(service, f"v2{suffix}", {"pathSeparatedPrefix": f"{path}/v2"}, "/v2")
+
+
+def _selected_routes(service: RoutedService, how: str, headers: list[Json]) -> Iterator[Json]:
+    """Route gRPC and bare `/v2` by what the selector says, never by reading the body."""
+    size = _longer_than(service.max_body_bytes)
+    for what, match in (("grpc", {"prefix": GRPC_PREFIX}), ("bare-v2", {"pathSeparatedPrefix": "/v2"})):
+        yield _refusal(service, f"{what}-too-large@{how}", {**match, "headers": [*headers, size]}, 413)
+        allowed = [*headers, _method()]
+        yield _forward(service, f"{what}@{how}", {**match, "headers": allowed}, "", grpc=what == "grpc")
+
+
+def _by_header(service: RoutedService) -> tuple[str, list[Json]]:
+    return "header", [_matches(SERVICE_HEADER, _qualified(service))]
+
+
+def _by_v1_header(service: RoutedService) -> tuple[str, list[Json]]:
+    name = re.escape(service.name)
+    paths = [f"/namespace/{re.escape(service.namespace)}/service/{name}"]
+    if service.namespace == DEFAULT_NAMESPACE:
+        paths.append(f"/service/{name}")
+    return "route-header", [
+        _absent(SERVICE_HEADER),
+        _matches(V1_GRPC_HEADER, f"/api/v1({'|'.join(paths)})/?"),
+    ]
+
+
+def _by_authority(service: RoutedService) -> tuple[str, list[Json]]:
+    """`<name>`, `<name>.<namespace>` or anything below, with or without a port."""
+    name, namespace = re.escape(service.name), re.escape(service.namespace)
+    rest = r"(\.[^:]*)?" if service.namespace == DEFAULT_NAMESPACE else ""
+    pattern = rf"{name}(\.{namespace}(\.[^:]*)?|{rest})(:[0-9]+)?"
+    return "authority", [_absent(SERVICE_HEADER), _absent(V1_GRPC_HEADER), _matches(":authority", pattern)]
+
+
+def _qualified(service: RoutedService) -> str:
+    optional = "?" if service.namespace == DEFAULT_NAMESPACE else ""
+    return f"({re.escape(service.namespace)}/){optional}{re.escape(service.name)}"
+
+
+def _forward(service: RoutedService, what: str, match: Json, rewrite: str, *, grpc: bool = False) -> Json:
+    action: Json = {
+        "cluster": cluster_name(service),
+        "timeout": seconds(service.timeout_seconds),
+        "idleTimeout": seconds(service.timeout_seconds + _IDLE_GRACE_SECONDS),
+        "retryPolicy": _RETRIES,
+    }
+    if rewrite:
+        action["prefixRewrite"] = rewrite
+    if grpc:
+        action["maxStreamDuration"] = {"grpcTimeoutHeaderMax": seconds(service.timeout_seconds)}
+    return _route(f"{service.namespace}/{service.name}/{what}", match, {"route": action}, _auth(service))
+
+
+def _refusal(service: RoutedService, what: str, match: Json, status: int) -> Json:
+    """Answer without a replica; the key is checked first, as everywhere below a service."""
+    name = f"{service.namespace}/{service.name}/{what}"
+    return _route(name, match, {"directResponse": {"status": status}}, _auth(service))
+
+
+def _route(name: str, match: Json, action: Json, auth: Json) -> Json:
+    return {"name": name, "match": match, **action, "typedPerFilterConfig": {LUA_FILTER: auth}}
+
+
+def _request_id_route() -> Json:
+    """Refuse request ids that would break a log line or a header of the answer."""
+    fine = f"[!-~]{{1,{MAX_REQUEST_ID_CHARS}}}"
+    match = {"prefix": "/", "headers": [{**_matches("x-request-id", fine), "invertMatch": True}]}
+    return _route("request-id", match, {"directResponse": {"status": 431}}, NO_AUTH)
+
+
+def _unknown_route() -> Json:
+    return _route("unknown", {"prefix": "/"}, {"directResponse": {"status": 404}}, NO_AUTH)
+
+
+def _auth(service: RoutedService) -> Json:
+    """Give the digests to the filter; only mode `none` switches it off, an empty table refuses everybody."""
+    if service.auth.mode == "none":
+        return NO_AUTH
+    digests: Mapping[str, str] = dict(sorted(service.auth.digests.items()))
+    return {
+        "@type": f"{_TYPE}envoy.extensions.filters.http.lua.v3.LuaPerRoute",
+        "filterContext": {"digests": digests},
+    }
+
+
+NO_AUTH: Json = {
+    "@type": f"{_TYPE}envoy.extensions.filters.http.lua.v3.LuaPerRoute",
+    "disabled": True,
+}
+
+_RETRIES: Json = {
+    # Neither has reached the replica's code: sending it again scores nothing twice.
+    "retryOn": "connect-failure,refused-stream",
+    "numRetries": 2,
+    "hostSelectionRetryMaxAttempts": 3,
+    "retryHostPredicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typedConfig": {
+                "@type": f"{_TYPE}envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+            },
+        }
+    ],
+    "retryBackOff": {"baseInterval": "0.010s", "maxInterval": "0.100s"},
+}
+
+
+def seconds(value: float) -> str:
+    """Write a duration as protobuf JSON does."""
+    return f"{value:.3f}s"
+
+
+def _matches(header: str, pattern: str) -> Json:
+    return {"name": header, "stringMatch": {"safeRegex": {"regex": pattern}}}
+
+
+def _absent(header: str) -> Json:
+    return {"name": header, "presentMatch": False}
+
+
+def _method() -> Json:
+    return _matches(":method", _METHODS)
+
+
+def _other_method() -> Json:
+    return {**_method(), "invertMatch": True}
+
+
+def _longer_than(limit_bytes: int) -> Json:
+    return {"name": "content-length", "rangeMatch": {"start": str(limit_bytes + 1), "end": str(_INT64_MAX)}}
