@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from modelyard.api import AcceleratorRequest, Candidate, DeviceGrant, Refusal, ResourceSpec
 from modelyard.control import Assessment, Walk, choose, requests_of, spend
 

@@ -6,7 +6,6 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from modelyard.api import (
     AcceleratorRequest,
     CodeRef,
