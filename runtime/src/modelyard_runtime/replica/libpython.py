@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class LibpythonMissing(Exception):
-    """This interpreter has no shared library; `remedy` names the package that brings it."""
+    """The interpreter has no shared library; `remedy` names the package that brings it."""
 
     def __init__(self, version: str) -> None:
         super().__init__(f"Python {version} at {sys.base_prefix} has no shared libpython")

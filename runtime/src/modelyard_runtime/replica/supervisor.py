@@ -160,7 +160,7 @@ class Supervisor:
     def _mark(self, before: Life) -> None:
         after = self._life
         if after.phase is Phase.READY and before.phase is not Phase.READY:
-            self._ready_at = time.time()
+            self._ready_at, self._resident_due_s = time.time(), 0.0
             self._probe_due_s = time.monotonic() + self._contract.probe.initial_delay_s
         if after.phase is Phase.FAILED and before.phase is not Phase.FAILED:
             self._ready_at, self._resident = 0.0, 0

@@ -8,23 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-import orjson
-
 from modelyard_runtime.contract import STATUS_PATH
 from modelyard_runtime.server import oip_grpc, oip_rest
-from modelyard_runtime.server.http import (
-    Headers,
-    Ids,
-    Receive,
-    Scope,
-    Send,
-    answer,
-    answer_json,
-    answer_problem,
-    check_ids,
-    identify,
-)
-from modelyard_runtime.server.problems import Disconnected, MethodNotAllowed, NotFound, NotReady, Problem
+from modelyard_runtime.server.http import Exchange, Headers, Receive, Scope, Send, check_ids, identify
+from modelyard_runtime.server.problems import Disconnected, NotFound, NotReady, Problem
 from modelyard_runtime.server.score import score
 from modelyard_runtime.server.service import Service
 from modelyard_runtime.server.swagger import swagger
@@ -36,7 +23,7 @@ DRAIN_PATH = "/modelyard/drain"
 MODELS_PREFIX = "/v2/models/"
 HTML = (b"content-type", b"text/html; charset=utf-8")
 
-Route = Callable[[Service, Scope, Receive, Send, Headers, Ids], Awaitable[None]]
+Route = Callable[[Service, Exchange], Awaitable[None]]
 
 
 class Application:
@@ -61,17 +48,18 @@ class Application:
             with _Open(self._service):
                 await oip_grpc.serve(self._service, scope, receive, send, headers)
             return
-        ids = identify(headers)
+        exchange = Exchange(scope, receive, send, headers, identify(headers))
         try:
             check_ids(headers)
             route = _find(scope["path"])
-            if route in _COUNTED:
-                with _Open(self._service):
-                    await _answer(route, self._service, scope, receive, send, headers, ids)
-            else:
-                await _answer(route, self._service, scope, receive, send, headers, ids)
         except Problem as problem:
-            await answer_problem(send, problem, ids)
+            await exchange.answer_problem(problem)
+            return
+        if route in _COUNTED:
+            with _Open(self._service):
+                await _answer(route, self._service, exchange)
+        else:
+            await _answer(route, self._service, exchange)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] == "lifespan.startup":
@@ -94,13 +82,11 @@ class _Open:
         self._service.open -= 1
 
 
-async def _answer(
-    route: Route, service: Service, scope: Scope, receive: Receive, send: Send, headers: Headers, ids: Ids
-) -> None:
+async def _answer(route: Route, service: Service, exchange: Exchange) -> None:
     try:
-        await route(service, scope, receive, send, headers, ids)
+        await route(service, exchange)
     except Problem as problem:
-        await answer_problem(send, problem, ids)
+        await exchange.answer_problem(problem)
 
 
 def _find(path: str) -> Route:
@@ -112,40 +98,29 @@ def _find(path: str) -> Route:
     raise NotFound("The requested URL was not found on the server.")
 
 
-async def _health(
-    service: Service, scope: Scope, receive: Receive, send: Send, headers: Headers, ids: Ids
-) -> None:
-    if scope["method"] not in ("GET", "HEAD"):
-        raise MethodNotAllowed("The method is not allowed for the requested URL.")
+async def _health(service: Service, exchange: Exchange) -> None:
+    exchange.allow("GET", "HEAD")
     if not service.ready:
         raise NotReady(
             service.failed or ("this replica is draining" if service.draining else "init() is running")
         )
-    await answer(send, 200, [HTML, *ids.headers()], b"Healthy" if scope["method"] == "GET" else b"")
+    await exchange.answer(200, [HTML], b"Healthy" if exchange.scope["method"] == "GET" else b"")
 
 
-async def _status(
-    service: Service, scope: Scope, receive: Receive, send: Send, headers: Headers, ids: Ids
-) -> None:
-    await answer_json(send, service.status(), ids)
+async def _status(service: Service, exchange: Exchange) -> None:
+    exchange.allow("GET")
+    await exchange.answer_json(service.status())
 
 
-async def _drain(
-    service: Service, scope: Scope, receive: Receive, send: Send, headers: Headers, ids: Ids
-) -> None:
-    if scope["method"] != "POST":
-        raise MethodNotAllowed("The method is not allowed for the requested URL.")
+async def _drain(service: Service, exchange: Exchange) -> None:
+    exchange.allow("POST")
     service.draining = True
-    await answer_json(send, service.status(), ids)
+    await exchange.answer_json(service.status())
 
 
-async def _swagger(
-    service: Service, scope: Scope, receive: Receive, send: Send, headers: Headers, ids: Ids
-) -> None:
-    if scope["method"] != "GET":
-        raise MethodNotAllowed("The method is not allowed for the requested URL.")
-    document = swagger(service.contract, scope["query_string"])
-    await answer(send, 200, [(b"content-type", b"application/json"), *ids.headers()], orjson.dumps(document))
+async def _swagger(service: Service, exchange: Exchange) -> None:
+    exchange.allow("GET")
+    await exchange.answer_json(swagger(service.contract, exchange.scope["query_string"]))
 
 
 ROUTES: dict[str, Route] = {

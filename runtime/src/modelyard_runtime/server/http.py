@@ -9,7 +9,13 @@ from typing import Any
 
 import orjson
 
-from modelyard_runtime.server.problems import Disconnected, HeaderTooLarge, Problem, TooLarge
+from modelyard_runtime.server.problems import (
+    Disconnected,
+    HeaderTooLarge,
+    MethodNotAllowed,
+    Problem,
+    TooLarge,
+)
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -36,6 +42,51 @@ class Ids:
         if self.client:
             found.append((b"x-ms-client-request-id", self.client))
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and the way to answer it."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    headers: Headers
+    ids: Ids
+
+    def allow(self, *methods: str) -> None:
+        """Refuse other methods. Raises `MethodNotAllowed`."""
+        if self.scope["method"] not in methods:
+            raise MethodNotAllowed("The method is not allowed for the requested URL.")
+
+    async def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send one whole answer, with the request's ids."""
+        headers += [*self.ids.headers(), (b"content-length", b"%d" % len(body))]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def answer_json(self, document: Any) -> None:
+        """Send a JSON document with status 200."""
+        await self.answer(200, [JSON], orjson.dumps(document))
+
+    async def answer_problem(self, problem: Problem) -> None:
+        """Send the one error body."""
+        body = {
+            "code": problem.code,
+            "message": str(problem),
+            "request_id": self.ids.request.decode("latin-1"),
+        }
+        failed = b"True" if problem.run_failed else b"False"
+        headers = [JSON, (b"x-ms-run-function-failed", failed), *problem.headers]
+        await self.answer(problem.status, headers, orjson.dumps(body))
+
+    async def body(self, limit: int) -> bytes:
+        """Read the whole body. Raises `TooLarge` or `Disconnected`."""
+        return await read_body(self.receive, self.headers, limit)
+
+    async def gone(self) -> None:
+        """Return when the client has left; to be used once the body is read."""
+        await disconnected(self.receive)
 
 
 def identify(headers: Headers) -> Ids:
@@ -85,29 +136,3 @@ async def disconnected(receive: Receive) -> None:
     """Return when the client has gone; to be used once the body is read."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    """Send one whole answer."""
-    headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def answer_json(send: Send, document: Any, ids: Ids) -> None:
-    """Send a JSON document with status 200."""
-    await answer(send, 200, [JSON, *ids.headers()], orjson.dumps(document))
-
-
-async def answer_problem(send: Send, problem: Problem, ids: Ids) -> None:
-    """Send the one error body."""
-    body = orjson.dumps(
-        {
-            "code": problem.code,
-            "message": str(problem),
-            "request_id": ids.request.decode("latin-1"),
-        }
-    )
-    failed = b"True" if problem.run_failed else b"False"
-    headers = [JSON, (b"x-ms-run-function-failed", failed), *problem.headers, *ids.headers()]
-    await answer(send, problem.status, headers, body)

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     except (LibpythonMissing, ImportError) as error:
         report(contract, error)
         return EXIT_UNABLE
-    os.execve(argv[0], argv, environment)
+    return os.execve(argv[0], argv, environment)  # noqa: S606  # an argv list, and no shell is what we want
 
 
 def die_with(parent: int) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +28,18 @@ _PREFIX = struct.Struct(">BI")
 _UNITS_S = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _MAX_TIMEOUT_DIGITS = 8
 
-Method = Callable[[Service, bytes, Headers, float, Receive], Awaitable[Message]]
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One unary call: its message and its limits."""
+
+    body: bytes
+    headers: Headers
+    deadline: float
+    receive: Receive
+
+
+Method = Callable[[Service, Call], Awaitable[Message]]
 
 
 async def serve(service: Service, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
@@ -40,7 +52,7 @@ async def serve(service: Service, scope: Scope, receive: Receive, send: Send, he
             service.deadline(), service.deadline() - service.contract.timeout_s + timeout_s(headers)
         )
         body = await read_body(receive, headers, service.contract.max_body_bytes + _PREFIX.size)
-        reply = await method(service, unframe(body), headers, deadline, receive)
+        reply = await method(service, Call(unframe(body), headers, deadline, receive))
     except Problem as problem:
         await _finish(send, b"", problem.grpc_status, str(problem))
         return
@@ -92,53 +104,41 @@ def _parse(kind: Any, body: bytes) -> Any:
         raise BadInput(f"the message is not a {kind.DESCRIPTOR.name}") from error
 
 
-async def _server_live(
-    service: Service, body: bytes, headers: Headers, deadline: float, receive: Receive
-) -> Message:
+async def _server_live(_service: Service, _call: Call) -> Message:
     return pb.ServerLiveResponse(live=True)
 
 
-async def _server_ready(
-    service: Service, body: bytes, headers: Headers, deadline: float, receive: Receive
-) -> Message:
+async def _server_ready(service: Service, _call: Call) -> Message:
     return pb.ServerReadyResponse(ready=service.ready)
 
 
-async def _model_ready(
-    service: Service, body: bytes, headers: Headers, deadline: float, receive: Receive
-) -> Message:
-    request = _parse(pb.ModelReadyRequest, body)
+async def _model_ready(service: Service, call: Call) -> Message:
+    request = _parse(pb.ModelReadyRequest, call.body)
     find_model(service, request.name, request.version)
     return pb.ModelReadyResponse(ready=service.ready)
 
 
-async def _server_metadata(
-    service: Service, body: bytes, headers: Headers, deadline: float, receive: Receive
-) -> Message:
+async def _server_metadata(_service: Service, _call: Call) -> Message:
     return pb.ServerMetadataResponse(name=NAME, version=VERSION, extensions=EXTENSIONS)
 
 
-async def _model_metadata(
-    service: Service, body: bytes, headers: Headers, deadline: float, receive: Receive
-) -> Message:
-    request = _parse(pb.ModelMetadataRequest, body)
+async def _model_metadata(service: Service, call: Call) -> Message:
+    request = _parse(pb.ModelMetadataRequest, call.body)
     find_model(service, request.name, request.version)
-    return pb.ModelMetadataResponse(
-        name=request.name, versions=service.models[request.name], platform=PLATFORM
-    )
+    versions = service.models[request.name]
+    return pb.ModelMetadataResponse(name=request.name, versions=versions, platform=PLATFORM)
 
 
-async def _model_infer(
-    service: Service, body: bytes, headers: Headers, deadline: float, receive: Receive
-) -> Message:
-    message = _parse(pb.ModelInferRequest, body)
+async def _model_infer(service: Service, call: Call) -> Message:
+    message = _parse(pb.ModelInferRequest, call.body)
     version = find_model(service, message.model_name, message.model_version)
-    sent = readable(headers) if service.script.wants_headers else {}
+    sent = readable(call.headers) if service.script.wants_headers else {}
     try:
         request = messages.decode(message)
     except OipError as error:
         raise BadInput(str(error)) from error
-    outputs = await infer(service, request, sent, deadline=deadline, gone=partial(disconnected, receive))
+    gone = partial(disconnected, call.receive)
+    outputs = await infer(service, request, sent, deadline=call.deadline, gone=gone)
     reply = messages.encode(message.model_name, version, request, outputs)
     if reply.ByteSize() > MAX_REPLY_BYTES:
         raise TooLarge(f"the answer has {reply.ByteSize()} bytes, protobuf ends at {MAX_REPLY_BYTES}")

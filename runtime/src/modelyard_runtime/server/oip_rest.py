@@ -2,70 +2,49 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from modelyard_runtime.oip import rest
 from modelyard_runtime.oip.tensors import OipError
-from modelyard_runtime.server.http import (
-    JSON,
-    Headers,
-    Ids,
-    Receive,
-    Scope,
-    Send,
-    answer,
-    answer_json,
-    disconnected,
-    read_body,
-    readable,
-)
+from modelyard_runtime.server.http import JSON, Exchange, readable
 from modelyard_runtime.server.inference import EXTENSIONS, NAME, PLATFORM, VERSION, find_model, infer
-from modelyard_runtime.server.problems import BadInput, MethodNotAllowed, NotFound, NotReady, ResultUnusable
+from modelyard_runtime.server.problems import BadInput, NotFound, NotReady, ResultUnusable
 from modelyard_runtime.server.service import Service
 
 
-async def server_metadata(
-    service: Service, scope: Scope, receive: Receive, send: Send, headers: Headers, ids: Ids
-) -> None:
+async def server_metadata(_service: Service, exchange: Exchange) -> None:
     """`GET /v2`."""
-    _only(scope, "GET")
-    await answer_json(send, {"name": NAME, "version": VERSION, "extensions": EXTENSIONS}, ids)
+    exchange.allow("GET")
+    await exchange.answer_json({"name": NAME, "version": VERSION, "extensions": EXTENSIONS})
 
 
-async def live(
-    service: Service, scope: Scope, receive: Receive, send: Send, headers: Headers, ids: Ids
-) -> None:
+async def live(_service: Service, exchange: Exchange) -> None:
     """`GET /v2/health/live`."""
-    _only(scope, "GET")
-    await answer_json(send, {"live": True}, ids)
+    exchange.allow("GET")
+    await exchange.answer_json({"live": True})
 
 
-async def ready(
-    service: Service, scope: Scope, receive: Receive, send: Send, headers: Headers, ids: Ids
-) -> None:
+async def ready(service: Service, exchange: Exchange) -> None:
     """`GET /v2/health/ready`."""
-    _only(scope, "GET")
+    exchange.allow("GET")
     _check_ready(service)
-    await answer_json(send, {"ready": True}, ids)
+    await exchange.answer_json({"ready": True})
 
 
-async def model(
-    service: Service, scope: Scope, receive: Receive, send: Send, headers: Headers, ids: Ids
-) -> None:
+async def model(service: Service, exchange: Exchange) -> None:
     """Everything under `/v2/models/`."""
-    name, version, verb = split_path(scope["path"])
+    name, version, verb = split_path(exchange.scope["path"])
     version = find_model(service, name, version)
     if verb == "infer":
-        _only(scope, "POST")
-        await _infer(service, receive, send, headers, ids, name=name, version=version)
+        exchange.allow("POST")
+        await _infer(service, exchange, name, version)
         return
-    _only(scope, "GET")
+    exchange.allow("GET")
     if verb == "ready":
         _check_ready(service)
-        await answer_json(send, {"name": name, "ready": True}, ids)
+        await exchange.answer_json({"name": name, "ready": True})
     else:
-        await answer_json(send, _metadata(service, name), ids)
+        await exchange.answer_json(_metadata(service, name))
 
 
 def split_path(path: str) -> tuple[str, str, str]:
@@ -80,28 +59,20 @@ def split_path(path: str) -> tuple[str, str, str]:
     return name, version, rest_of[0] if rest_of else ""
 
 
-async def _infer(
-    service: Service, receive: Receive, send: Send, headers: Headers, ids: Ids, *, name: str, version: str
-) -> None:
+async def _infer(service: Service, exchange: Exchange, name: str, version: str) -> None:
     deadline = service.deadline()
-    wants_headers = service.script.wants_headers
-    body = await read_body(receive, headers, service.contract.max_body_bytes)
+    sent = readable(exchange.headers) if service.script.wants_headers else {}
+    body = await exchange.body(service.contract.max_body_bytes)
     try:
-        request = rest.decode(body, headers.get(rest.HEADER_LENGTH))
+        request = rest.decode(body, exchange.headers.get(rest.HEADER_LENGTH))
     except OipError as error:
         raise BadInput(str(error)) from error
-    outputs = await infer(
-        service,
-        request,
-        readable(headers) if wants_headers else {},
-        deadline=deadline,
-        gone=partial(disconnected, receive),
-    )
+    outputs = await infer(service, request, sent, deadline=deadline, gone=exchange.gone)
     try:
         payload, json_length = rest.encode(name, version, request, outputs)
     except OipError as error:
         raise ResultUnusable(str(error)) from error
-    await answer(send, 200, [*_content(json_length), *ids.headers()], payload)
+    await exchange.answer(200, _content(json_length), payload)
 
 
 def _content(json_length: int | None) -> list[tuple[bytes, bytes]]:
@@ -123,8 +94,3 @@ def _metadata(service: Service, name: str) -> dict[str, Any]:
 def _check_ready(service: Service) -> None:
     if not service.ready:
         raise NotReady(service.failed or "the model is not ready")
-
-
-def _only(scope: Scope, method: str) -> None:
-    if scope["method"] != method:
-        raise MethodNotAllowed("The method is not allowed for the requested URL.")

@@ -7,63 +7,36 @@ from functools import partial
 from typing import Any
 
 from modelyard_runtime.scoring import NotSerialisable, Script, decode_query, encode
-from modelyard_runtime.server.http import (
-    JSON,
-    Headers,
-    Ids,
-    Receive,
-    Scope,
-    Send,
-    answer,
-    disconnected,
-    read_body,
-    readable,
-)
-from modelyard_runtime.server.problems import (
-    BadInput,
-    MethodNotAllowed,
-    Problem,
-    ResultUnusable,
-    ScoringFailed,
-)
+from modelyard_runtime.server.http import JSON, Exchange, Scope, readable
+from modelyard_runtime.server.problems import BadInput, Problem, ResultUnusable, ScoringFailed
 from modelyard_runtime.server.service import ScriptRaised, Service
 
 RUN_RAISED = "An unexpected error occurred in scoring script. Check the logs for more info."
 """v1's sentence; the traceback is in the log only, since it may show data."""
 
 
-async def score(
-    service: Service, scope: Scope, receive: Receive, send: Send, headers: Headers, ids: Ids
-) -> None:
+async def score(service: Service, exchange: Exchange) -> None:
     """Serve one request to `/score`."""
-    if scope["method"] == "OPTIONS":
-        await answer(send, 200, [(b"allow", b"GET, POST, OPTIONS"), *ids.headers()], b"")
+    exchange.allow("GET", "POST", "OPTIONS")
+    if exchange.scope["method"] == "OPTIONS":
+        await exchange.answer(200, [(b"allow", b"GET, POST, OPTIONS")], b"")
         return
-    if scope["method"] not in ("POST", "GET"):
-        raise MethodNotAllowed("The method is not allowed for the requested URL.")
     deadline = service.deadline()
     script = service.script
-    body = await read_body(receive, headers, service.contract.max_body_bytes)
-    text = _text(scope, body)
-    sent = readable(headers) if script.wants_headers else {}
+    body = await exchange.body(service.contract.max_body_bytes)
+    text = _text(exchange.scope, body)
+    sent = readable(exchange.headers) if script.wants_headers else {}
     work = partial(_run, script, text, sent)
     try:
-        payload, elapsed_ms = await service.perform(
-            work, deadline=deadline, gone=partial(disconnected, receive)
-        )
+        payload, elapsed_ms = await service.perform(work, deadline=deadline, gone=exchange.gone)
     except ScriptRaised as raised:
         raise problem_of(raised.failure) from raised
-    await answer(
-        send,
-        200,
-        [
-            JSON,
-            (b"x-ms-run-function-failed", b"False"),
-            (b"x-ms-run-fn-exec-ms", b"%.3f" % elapsed_ms),
-            *ids.headers(),
-        ],
-        payload,
-    )
+    headers = [
+        JSON,
+        (b"x-ms-run-function-failed", b"False"),
+        (b"x-ms-run-fn-exec-ms", b"%.3f" % elapsed_ms),
+    ]
+    await exchange.answer(200, headers, payload)
 
 
 def problem_of(failure: BaseException) -> Problem:

@@ -89,9 +89,9 @@ class Service:
         finally:
             timer.cancel()
 
-    def deadline(self) -> float:
+    def deadline(self, client_timeout_s: float = float("inf")) -> float:
         """When a request that arrives now must be answered, on the event loop's clock."""
-        return asyncio.get_running_loop().time() + self.contract.timeout_s
+        return asyncio.get_running_loop().time() + min(self.contract.timeout_s, client_timeout_s)
 
     def _worker_done(self, answer: asyncio.Future[Any], value: Any, failure: BaseException | None) -> None:
         self.gate.leave()
