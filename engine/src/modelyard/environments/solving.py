@@ -70,8 +70,10 @@ async def _compile(
             wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
         _tell(on_line, f"resolving {len(lines) - 1} requirements for Python {python.version}")
         done = await run(
-            [uv_binary(), *OPTIONS, "pip", "compile", wanted.name, *_COMPILE]
-            + ["--python", str(python.path), "--output-file", solved.name],
+            [
+                *(uv_binary(), *OPTIONS, "pip", "compile", wanted.name, *_COMPILE),
+                *("--python", str(python.path), "--output-file", solved.name),
+            ],
             cwd=Path(name),
             env=uv_environment(),
             timeout_seconds=_SOLVE_SECONDS,

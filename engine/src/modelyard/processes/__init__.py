@@ -8,6 +8,7 @@ May import `api` and, for `start_ticks`, the runtime's contract.
 from modelyard.processes.detached import (
     ProcessRef,
     alive,
+    find_process,
     kill_session,
     signal_process,
     spawn_detached,
@@ -26,6 +27,7 @@ __all__ = [
     "alive",
     "disk_errors",
     "find_home",
+    "find_process",
     "free_bytes",
     "kill_session",
     "resident_bytes",

@@ -161,3 +161,21 @@ def _try_kill(pid: int, sig: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def find_process(argument: str) -> ProcessRef | None:
+    """Find the session leader started with exactly this argument, by whomever; None without /proc.
+
+    Finds a child whose starter died before it could write the pid down.
+    """
+    wanted = os.fsencode(argument)
+    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
+        pid = int(cmdline.parent.name)
+        try:
+            arguments = cmdline.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        fields = _stat_fields(cmdline.with_name("stat")) if wanted in arguments else []
+        if len(fields) > _SESSION and fields[_SESSION] == str(pid) and pid != os.getpid():
+            return ProcessRef(pid=pid, start_ticks=start_ticks(pid))
+    return None

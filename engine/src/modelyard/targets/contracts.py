@@ -1,0 +1,47 @@
+"""Turn a workload and one planned replica into the start contract. Pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelyard_runtime.contract import Probe, StartContract
+
+from modelyard.api import ProbeSpec, ReplicaPlan, Workload
+
+
+def start_contract(workload: Workload, plan: ReplicaPlan, *, run_dir: Path, log_dir: Path) -> StartContract:
+    """Say everything the replica needs to know; where a variable is also granted, the grant wins."""
+    spec, request = workload.spec, workload.spec.request
+    sample = str(Path(workload.code_dir) / spec.code.sample) if spec.code.sample else ""
+    return StartContract(
+        service=spec.name,
+        revision=workload.revision,
+        replica=plan.id,
+        run_dir=str(run_dir),
+        log_dir=str(log_dir),
+        code_dir=workload.code_dir,
+        entry=spec.code.entry,
+        model_dir=workload.model_dir,
+        sample=sample,
+        variables={**spec.environment.variables, **plan.grant.environment},
+        max_concurrent=request.max_concurrent,
+        max_queued=request.max_queued,
+        queue_wait_s=request.queue_wait_seconds,
+        timeout_s=request.timeout_seconds,
+        max_body_bytes=request.max_body_bytes,
+        startup_timeout_s=spec.probes.startup_timeout_seconds,
+        # the last request that was let in may wait, then run, for as long as any other
+        drain_timeout_s=request.queue_wait_seconds + request.timeout_seconds,
+        probe=_probe(spec.probes),
+        memory_limit_bytes=spec.resources.memory_limit_bytes or 0,
+    )
+
+
+def _probe(probes: ProbeSpec) -> Probe:
+    return Probe(
+        initial_delay_s=probes.initial_delay_seconds,
+        period_s=probes.period_seconds,
+        timeout_s=probes.timeout_seconds,
+        success_threshold=probes.success_threshold,
+        failure_threshold=probes.failure_threshold,
+    )
