@@ -1,0 +1,116 @@
+"""OCI image manifests as bytes and as values.
+
+Pure. The same artifact always gives the same bytes, hence the same digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from modelyard.api import Artifact, Descriptor
+
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+EMPTY_CONFIG = b"{}"
+"""The image specification's placeholder for an artifact without a configuration."""
+
+
+def digest_of(content: bytes) -> str:
+    """Name a content."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def encode(artifact: Artifact) -> bytes:
+    """Write an artifact as a manifest, keys sorted and without spaces."""
+    manifest: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "artifactType": artifact.artifact_type,
+        "config": {
+            "mediaType": EMPTY_TYPE,
+            "digest": digest_of(EMPTY_CONFIG),
+            "size": len(EMPTY_CONFIG),
+        },
+        "layers": [_encode_descriptor(layer) for layer in artifact.layers],
+    }
+    if artifact.annotations:
+        manifest["annotations"] = dict(artifact.annotations)
+    return json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
+
+
+def decode(content: bytes) -> Artifact:
+    """Read a manifest; `ValueError` says what is wrong with it."""
+    manifest = _mapping(json.loads(content), "the manifest")
+    return Artifact(
+        # images without an artifact type are told by their configuration's type
+        artifact_type=_text(
+            manifest.get("artifactType") or _mapping(manifest["config"], "config")["mediaType"]
+        ),
+        layers=tuple(decode_descriptor(layer) for layer in manifest["layers"]),
+        annotations=_annotations(manifest),
+    )
+
+
+@attrs.frozen
+class Below:
+    """The digests a manifest refers to: contents, and further manifests."""
+
+    blobs: frozenset[str]
+    manifests: frozenset[str]
+
+
+def below(content: bytes) -> Below:
+    """Say what a manifest, or an index of manifests, refers to; `ValueError` if it is neither."""
+    manifest = _mapping(json.loads(content), "the manifest")
+    contents = [*manifest.get("layers", ()), *([manifest["config"]] if manifest.get("config") else ())]
+    return Below(
+        blobs=frozenset(decode_descriptor(entry).digest for entry in contents),
+        manifests=frozenset(decode_descriptor(entry).digest for entry in manifest.get("manifests", ())),
+    )
+
+
+def decode_descriptor(raw: object) -> Descriptor:
+    """Read a descriptor; `ValueError` says what is wrong with it."""
+    entry = _mapping(raw, "a descriptor")
+    try:
+        return Descriptor(
+            media_type=_text(entry["mediaType"]),
+            digest=_text(entry["digest"]),
+            size=int(entry["size"]),
+            annotations=_annotations(entry),
+        )
+    except (KeyError, TypeError) as failure:
+        raise ValueError(f"a descriptor is incomplete: {failure}") from failure
+
+
+def _encode_descriptor(descriptor: Descriptor) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "mediaType": descriptor.media_type,
+        "digest": descriptor.digest,
+        "size": descriptor.size,
+    }
+    if descriptor.annotations:
+        entry["annotations"] = dict(descriptor.annotations)
+    return entry
+
+
+def _annotations(entry: Mapping[str, Any]) -> dict[str, str]:
+    found = _mapping(entry.get("annotations") or {}, "annotations")
+    return {str(key): _text(value) for key, value in found.items()}
+
+
+def _mapping(value: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} is no mapping")  # noqa: TRY004  one kind of error for every damage
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")  # noqa: TRY004  the same
+    return value

@@ -1,0 +1,298 @@
+"""What the layout folder promises beyond every registry's promise: the format, atomicity, repair, collection."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from modelyard.api import Artifact, Descriptor, ModelyardError, NotFound, StoreDamaged, Unavailable, UserError
+from modelyard_registry import OciLayoutRegistry, index
+from modelyard_registry.index import Index
+
+REPOSITORY = "models/digits"
+TYPE = "application/vnd.modelyard.test"
+T = TypeVar("T")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def registry(tmp_path: Path, clock: Clock) -> OciLayoutRegistry:
+    return OciLayoutRegistry(tmp_path / "registry", clock=clock)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+async def push(registry: OciLayoutRegistry, content: bytes, tag: str = "1") -> Descriptor:
+    layer = await registry.push_blob(REPOSITORY, content, "application/octet-stream")
+    return await registry.push(REPOSITORY, Artifact(TYPE, (layer,), {"author": "a test"}), tag=tag)
+
+
+async def read(registry: OciLayoutRegistry, digest: str) -> bytes:
+    return b"".join([chunk async for chunk in registry.read_blob(REPOSITORY, digest)])
+
+
+def blob_files(registry: OciLayoutRegistry) -> set[str]:
+    return {file.name for file in registry.layout.blobs.iterdir()}
+
+
+def hex_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_the_folder_is_an_image_layout_as_other_tools_read_it(registry: OciLayoutRegistry):
+    pushed = run(push(registry, b"weights"))
+    assert json.loads((registry.root / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
+    document = json.loads((registry.root / "index.json").read_text())
+    assert document["schemaVersion"] == 2
+    (entry,) = document["manifests"]
+    assert entry["annotations"] == {"org.opencontainers.image.ref.name": "models/digits:1"}
+    assert entry["digest"] == pushed.digest
+    manifest = json.loads(registry.layout.blob(pushed.digest).read_bytes())
+    assert manifest["artifactType"] == TYPE
+    for named in (manifest["config"], *manifest["layers"], entry):
+        content = registry.layout.blob(named["digest"]).read_bytes()
+        assert len(content) == named["size"]
+        assert named["digest"] == f"sha256:{hex_of(content)}"
+
+
+def test_reading_from_a_folder_that_does_not_exist_makes_nothing(registry: OciLayoutRegistry):
+    with pytest.raises(NotFound):
+        run(registry.resolve(REPOSITORY, "1"))
+    assert not run(registry.has_blob(REPOSITORY, f"sha256:{hex_of(b'')}"))
+    assert not registry.root.exists()
+
+
+def test_a_damaged_blob_is_never_handed_out_and_the_next_push_mends_it(registry: OciLayoutRegistry):
+    layer = run(registry.push_blob(REPOSITORY, b"weights", "application/octet-stream"))
+    path = registry.layout.blob(layer.digest)
+    path.write_bytes(b"WEIGHTS")
+    assert not run(registry.has_blob(REPOSITORY, layer.digest))
+    with pytest.raises(StoreDamaged) as caught:
+        run(read(registry, layer.digest))
+    assert caught.value.place == str(path)
+    assert caught.value.remedy
+    run(registry.push_blob(REPOSITORY, b"weights", "application/octet-stream"))
+    assert run(read(registry, layer.digest)) == b"weights"
+
+
+@pytest.mark.parametrize("wrong", [b"{", b"[]", b'{"config": 1}', None])
+def test_a_damaged_manifest_names_its_file(registry: OciLayoutRegistry, wrong: bytes | None):
+    pushed = run(push(registry, b"weights"))
+    path = registry.layout.blob(pushed.digest)
+    path.unlink()
+    if wrong is not None:
+        path.write_bytes(wrong)
+    with pytest.raises(StoreDamaged) as caught:
+        run(registry.pull(REPOSITORY, "1"))
+    assert caught.value.place == str(path)
+
+
+@pytest.mark.parametrize("wrong", [b"", b"{", b"[]", b'{"manifests": [1]}', b'{"manifests": [{}]}'])
+def test_a_damaged_index_names_its_file_and_is_left_as_it_is(registry: OciLayoutRegistry, wrong: bytes):
+    run(push(registry, b"weights"))
+    registry.layout.index_file.write_bytes(wrong)
+    for work in (registry.resolve(REPOSITORY, "1"), push(registry, b"new"), registry.delete(REPOSITORY, "1")):
+        with pytest.raises(StoreDamaged) as caught:
+            run(work)
+        assert caught.value.place == str(registry.layout.index_file)
+        assert caught.value.remedy
+    assert registry.layout.index_file.read_bytes() == wrong
+
+
+def test_a_vanished_index_is_damage_and_not_an_empty_store(registry: OciLayoutRegistry):
+    run(push(registry, b"weights"))
+    registry.layout.index_file.unlink()
+    with pytest.raises(StoreDamaged, match="missing"):
+        run(registry.resolve(REPOSITORY, "1"))
+
+
+def test_a_layout_of_another_version_is_refused(registry: OciLayoutRegistry):
+    run(push(registry, b"weights"))
+    (registry.root / "oci-layout").write_text('{"imageLayoutVersion": "2.0.0"}')
+    with pytest.raises(StoreDamaged, match=r"1\.0\.0"):
+        run(registry.resolve(REPOSITORY, "1"))
+
+
+def test_a_creation_that_was_cut_short_is_finished(registry: OciLayoutRegistry):
+    run(push(registry, b"weights"))
+    (registry.root / "oci-layout").unlink()
+    run(push(registry, b"more", tag="2"))
+    assert run(registry.pull(REPOSITORY, "1")).layers[0].digest == f"sha256:{hex_of(b'weights')}"
+
+
+def test_a_digest_stays_readable_after_its_tag_moved_on(registry: OciLayoutRegistry):
+    old, new = run(push(registry, b"old")), run(push(registry, b"new"))
+    assert run(registry.resolve(REPOSITORY, "1")) == new
+    assert run(registry.resolve(REPOSITORY, old.digest)) == old
+
+
+def test_deleting_a_digest_takes_its_tags_along(registry: OciLayoutRegistry):
+    pushed = run(push(registry, b"weights"))
+    run(push(registry, b"weights", tag="2"))
+    run(registry.delete(REPOSITORY, pushed.digest))
+    for reference in ("1", "2", pushed.digest):
+        with pytest.raises(NotFound):
+            run(registry.resolve(REPOSITORY, reference))
+
+
+def test_blobs_nothing_names_are_collected_after_their_grace(registry: OciLayoutRegistry, clock: Clock):
+    run(push(registry, b"shared", tag="1"))
+    gone, kept = run(push(registry, b"gone", tag="2")), run(push(registry, b"kept", tag="3"))
+    run(registry.delete(REPOSITORY, "2"))
+    assert gone.digest.removeprefix("sha256:") in blob_files(registry)
+    clock.now += registry.grace_seconds + 1
+    run(push(registry, b"young", tag="4"))
+    run(registry.delete(REPOSITORY, "4"))
+    files = blob_files(registry)
+    assert not {gone.digest.removeprefix("sha256:"), hex_of(b"gone")} & files
+    assert {
+        kept.digest.removeprefix("sha256:"),
+        hex_of(b"kept"),
+        hex_of(b"shared"),
+        hex_of(b"young"),
+    } <= files
+
+
+def test_a_blob_somebody_just_asked_for_is_not_collected(registry: OciLayoutRegistry, clock: Clock):
+    layer = run(registry.push_blob(REPOSITORY, b"weights", TYPE))
+    other = run(registry.push_blob(REPOSITORY, b"forgotten", TYPE))
+    clock.now += registry.grace_seconds + 1
+    assert run(registry.has_blob(REPOSITORY, layer.digest))
+    run(push(registry, b"x"))
+    run(registry.delete(REPOSITORY, "1"))
+    assert run(registry.has_blob(REPOSITORY, layer.digest))
+    assert not run(registry.has_blob(REPOSITORY, other.digest))
+
+
+def test_collection_keeps_everything_while_a_manifest_cannot_be_read(
+    registry: OciLayoutRegistry, clock: Clock
+):
+    broken = run(push(registry, b"broken", tag="1"))
+    run(push(registry, b"old", tag="2"))
+    registry.layout.blob(broken.digest).write_bytes(b"{")
+    clock.now += registry.grace_seconds + 1
+    run(registry.delete(REPOSITORY, "2"))
+    assert {hex_of(b"broken"), hex_of(b"old")} <= blob_files(registry)
+
+
+def test_what_a_killed_writer_left_is_swept(registry: OciLayoutRegistry, clock: Clock):
+    run(push(registry, b"weights"))
+    left = registry.layout.blobs / ".incoming-abc"
+    left.write_bytes(b"half")
+    os.utime(left, (clock.now, clock.now))
+    clock.now += registry.grace_seconds + 1
+    run(push(registry, b"x", tag="2"))
+    run(registry.delete(REPOSITORY, "2"))
+    assert not left.exists()
+
+
+def test_entries_of_other_tools_survive(registry: OciLayoutRegistry, clock: Clock):
+    run(push(registry, b"weights"))
+    foreign = run(registry.push_blob(REPOSITORY, b'{"schemaVersion": 2, "layers": []}', TYPE))
+    document = json.loads(registry.layout.index_file.read_text())
+    entry = {"mediaType": TYPE, "digest": foreign.digest, "size": foreign.size, "annotations": {"a": "b"}}
+    document["manifests"].append(entry)
+    registry.layout.index_file.write_text(json.dumps(document))
+    clock.now += registry.grace_seconds + 1
+    run(registry.delete(REPOSITORY, "1"))
+    assert json.loads(registry.layout.index_file.read_text())["manifests"] == [entry]
+    assert run(registry.has_blob(REPOSITORY, foreign.digest))
+
+
+def _push_many(root: Path, writer: int, start: object) -> None:
+    registry = OciLayoutRegistry(root)
+    start.wait()  # type: ignore[attr-defined]  # an Event has no public type
+    for number in range(8):
+        asyncio.run(push(registry, f"{writer}-{number}".encode(), tag=f"{writer}-{number}"))
+        asyncio.run(push(registry, b"shared", tag="latest"))
+
+
+def test_processes_that_push_at_once_lose_no_tag(tmp_path: Path):
+    spawn = multiprocessing.get_context("fork")
+    start = spawn.Event()
+    writers = [spawn.Process(target=_push_many, args=(tmp_path / "r", n, start)) for n in range(3)]
+    for writer in writers:
+        writer.start()
+    start.set()
+    for writer in writers:
+        writer.join(30)
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    registry = OciLayoutRegistry(tmp_path / "r")
+    for writer in range(3):
+        for number in range(8):
+            (layer,) = run(registry.pull(REPOSITORY, f"{writer}-{number}")).layers
+            assert run(read(registry, layer.digest)) == f"{writer}-{number}".encode()
+
+
+@pytest.mark.parametrize("repository", ["", "/", "../x", "Models", "a//b", "a/../b", "a:b", "x" * 300])
+def test_a_repository_name_cannot_leave_its_place(registry: OciLayoutRegistry, repository: str):
+    with pytest.raises(UserError):
+        run(registry.resolve(repository, "1"))
+
+
+@pytest.mark.parametrize(
+    "reference", ["", ".x", "a/b", "sha256:../../x", "sha256:ABC", "md5:0", "x" * 129, "1\n"]
+)
+def test_a_reference_cannot_leave_its_place(registry: OciLayoutRegistry, reference: str):
+    with pytest.raises(UserError):
+        run(registry.pull(REPOSITORY, reference))
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_its_remedy(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    registry = OciLayoutRegistry(tmp_path / "file" / "registry")
+    with pytest.raises(Unavailable) as caught:
+        run(registry.push_blob(REPOSITORY, b"x", TYPE))
+    assert str(tmp_path / "file") in caught.value.place
+    assert "MODELYARD_REGISTRY_ROOT" in caught.value.remedy
+
+
+def test_a_layer_of_another_size_than_the_manifest_says_is_refused(registry: OciLayoutRegistry):
+    layer = run(registry.push_blob(REPOSITORY, b"weights", TYPE))
+    wrong = Descriptor(layer.media_type, layer.digest, layer.size + 1)
+    with pytest.raises(ModelyardError, match="7 bytes"):
+        run(registry.push(REPOSITORY, Artifact(TYPE, (wrong,)), tag="1"))
+
+
+NAMES = st.sampled_from(["models/a", "models/b"])
+TAGS = st.sampled_from(["", "1", "2"])
+MANIFESTS = st.sampled_from([Descriptor("t", f"sha256:{letter * 64}", 3) for letter in "abc"])
+
+
+@given(moves=st.lists(st.tuples(NAMES, TAGS, MANIFESTS), max_size=12))
+def test_the_index_remembers_every_push_and_survives_its_own_file(
+    moves: list[tuple[str, str, Descriptor]],
+):
+    found = Index()
+    for repository, tag, manifest in moves:
+        found = found.with_manifest(repository, tag, manifest)
+        assert found.find(repository, tag or manifest.digest) == manifest
+    for repository, _, manifest in moves:
+        assert found.find(repository, manifest.digest) == manifest
+    assert index.decode(index.encode(found)) == found
+    for repository, _, manifest in moves:
+        found = found.without(repository, manifest.digest)
+    assert found == Index()
