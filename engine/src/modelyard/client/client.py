@@ -1,0 +1,275 @@
+"""The client: every verb of a running engine as a method; what `engine` and your programs are written on.
+
+Synchronous; give each thread its own. Raises the errors of `modelyard.api`, the very class that the
+engine raised.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
+
+from modelyard.api import (
+    Device,
+    EngineStatus,
+    Finding,
+    KeyPair,
+    KeySlot,
+    NotFound,
+    Operation,
+    Plan,
+    PluginRecord,
+    ScalingRecord,
+    Secret,
+    ServiceSpec,
+    ServiceView,
+    Unavailable,
+)
+from modelyard.client import failures
+from modelyard.client.requests import RollbackRequest, RotateKeyRequest, ScaleRequest, ShutdownRequest
+from modelyard.client.scoring import Endpoint, InferAnswer, ScoreAnswer, Scorer
+from modelyard.client.transport import Transport
+from modelyard.processes import Home, find_home
+
+if TYPE_CHECKING:
+    from modelyard.client.tensors import TensorLike
+
+SHUTDOWN_SECONDS = 120.0
+"""Replicas may finish what they run, each at most a minute."""
+_POLL_SECONDS = 0.05
+
+
+class Client:
+    """Talks to the engine of `home` (None = the one of this environment). Use it as a context manager."""
+
+    def __init__(self, home: Home | None = None, *, timeout_seconds: float = 30.0) -> None:
+        self.home = home or find_home(os.environ)
+        self._transport = Transport(self.home.controller_socket, timeout_seconds=timeout_seconds)
+        self._scorer = Scorer(self._endpoint)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give all connections back; the client may be used again."""
+        self._transport.close()
+        self._scorer.close()
+
+    # --- the engine -------------------------------------------------------------------------
+
+    def status(self) -> EngineStatus:
+        """Say what runs: version, pid, router, number of services."""
+        return self._transport.ask(EngineStatus, "GET", "/v1/status")
+
+    def plugins(self) -> tuple[PluginRecord, ...]:
+        """List every plugin, broken and disabled ones with their reason."""
+        return self._transport.ask(tuple[PluginRecord, ...], "GET", "/v1/plugins")
+
+    def devices(self) -> tuple[Device, ...]:
+        """List the machine's devices with their health."""
+        return self._transport.ask(tuple[Device, ...], "GET", "/v1/devices")
+
+    def doctor(self) -> tuple[Finding, ...]:
+        """Run every check."""
+        return self._transport.ask(tuple[Finding, ...], "GET", "/v1/doctor")
+
+    def shutdown(
+        self,
+        *,
+        stop_replicas: bool = True,
+        stop_router: bool = True,
+        timeout_seconds: float = SHUTDOWN_SECONDS,
+    ) -> None:
+        """Stop the engine and return once it is gone. Raises `Unavailable` when that takes too long."""
+        request = ShutdownRequest(stop_replicas=stop_replicas, stop_router=stop_router)
+        self._transport.ask(type(None), "POST", "/v1/shutdown", body=request)
+        self.close()
+        deadline = time.monotonic() + timeout_seconds
+        # The controller removes its pid file last, after everything it was asked to stop.
+        while self.home.run.joinpath("controller.pid").exists():
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"the engine is still stopping after {timeout_seconds:g} s",
+                    place=str(self.home.logs / "controller.log"),
+                    remedy="run `engine down` again, or look into the log",
+                )
+            time.sleep(_POLL_SECONDS)
+
+    # --- services ---------------------------------------------------------------------------
+
+    def plan(self, spec: ServiceSpec) -> Plan:
+        """Say what `deploy` would do; changes nothing."""
+        return self._transport.ask(Plan, "POST", "/v1/plan", body=_raw(spec))
+
+    def deploy(self, spec: ServiceSpec) -> Operation:
+        """Start to deploy; the operation goes on without this client."""
+        return self._transport.ask(Operation, "POST", "/v1/services", body=_raw(spec))
+
+    def services(self) -> tuple[ServiceView, ...]:
+        """List all services."""
+        return self._transport.ask(tuple[ServiceView, ...], "GET", "/v1/services")
+
+    def service(self, name: str) -> ServiceView:
+        """Show one service."""
+        return self._transport.ask(ServiceView, "GET", _service(name))
+
+    def rollback(self, name: str, revision: int | None = None) -> Operation:
+        """Go back to a revision; None = the one before."""
+        body = RollbackRequest(revision=revision)
+        return self._transport.ask(Operation, "POST", _service(name, "rollback"), body=body)
+
+    def scale(
+        self,
+        name: str,
+        *,
+        replicas: int | None = None,
+        minimum: int | None = None,
+        maximum: int | None = None,
+    ) -> Operation:
+        """Change the bounds; `replicas` sets both."""
+        body = ScaleRequest(replicas=replicas, minimum=minimum, maximum=maximum)
+        return self._transport.ask(Operation, "POST", _service(name, "scale"), body=body)
+
+    def delete(self, name: str) -> Operation:
+        """Drain the service and remove everything it made."""
+        return self._transport.ask(Operation, "DELETE", _service(name))
+
+    def keys(self, name: str) -> KeyPair:
+        """Give the service's keys in clear."""
+        return self._transport.ask(KeyPair, "GET", _service(name, "keys"))
+
+    def rotate_key(self, name: str, slot: KeySlot, value: Secret | None = None) -> KeyPair:
+        """Replace one key; it is live at the router when this returns."""
+        body = RotateKeyRequest(slot=slot, value=value)
+        return self._transport.ask(KeyPair, "POST", _service(name, "keys"), body=body)
+
+    def logs(
+        self, name: str, *, replica: str | None = None, lines: int = 100, follow: bool = False
+    ) -> Iterator[str]:
+        """Yield the last lines of the replicas' logs, then, with `follow`, each new one."""
+        params = {"lines": str(lines), "follow": "true" if follow else "false"}
+        if replica is not None:
+            params["replica"] = replica
+        for line in self._transport.stream(str, _service(name, "logs"), params=params):
+            if line is not None:
+                yield line
+
+    def scaling(self, name: str) -> tuple[ScalingRecord, ...]:
+        """List the scaler's last decisions with their numbers."""
+        return self._transport.ask(tuple[ScalingRecord, ...], "GET", _service(name, "scaling"))
+
+    # --- operations -------------------------------------------------------------------------
+
+    def operation(self, operation_id: str) -> Operation:
+        """Look at an operation once."""
+        return self._transport.ask(Operation, "GET", _operation(operation_id))
+
+    def watch(self, operation_id: str) -> Iterator[Operation]:
+        """Yield the operation at each change until it is finished."""
+        for operation in self._transport.stream(Operation, _operation(operation_id, "events")):
+            if operation is not None:
+                yield operation
+
+    def cancel(self, operation_id: str) -> Operation:
+        """Ask for an end: what was begun is undone, what served before still serves."""
+        return self._transport.ask(Operation, "POST", _operation(operation_id, "cancel"))
+
+    def wait(
+        self,
+        operation_id: str,
+        *,
+        timeout_seconds: float | None = None,
+        on_change: Callable[[Operation], None] | None = None,
+    ) -> Operation:
+        """Return the operation once it succeeded; raises the error it failed with.
+
+        Raises `Unavailable` when `timeout_seconds` pass first; the operation goes on then.
+        """
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        for operation in self._transport.stream(Operation, _operation(operation_id, "events")):
+            if operation is not None and on_change is not None:
+                on_change(operation)
+            if operation is not None and operation.finished:
+                return _succeeded(operation)
+            if deadline is not None and time.monotonic() > deadline:
+                raise Unavailable(
+                    f"operation {operation_id} is still running after {timeout_seconds:g} s",
+                    place=f"operation {operation_id}",
+                    remedy="it goes on without you: wait for it again, or cancel it",
+                )
+        return _succeeded(self.operation(operation_id))
+
+    # --- scoring, through the router --------------------------------------------------------
+
+    def score(
+        self,
+        name: str,
+        body: bytes,
+        *,
+        content_type: str = "application/json",
+        key: Secret | None = None,
+    ) -> ScoreAnswer:
+        """POST a body to the service over HTTP; `key` None = the service's own primary key."""
+        return self._scorer.score(name, body, content_type=content_type, key=key)
+
+    def infer(
+        self,
+        name: str,
+        inputs: Mapping[str, TensorLike],
+        *,
+        model: str = "",
+        key: Secret | None = None,
+        timeout_seconds: float = 60.0,
+    ) -> InferAnswer:
+        """Send tensors over gRPC (Open Inference Protocol); `model` empty = the service's name."""
+        return self._scorer.infer(name, inputs, model=model or name, key=key, timeout_seconds=timeout_seconds)
+
+    def _endpoint(self, name: str) -> Endpoint:
+        view = self.service(name)
+        key = None if view.auth == "none" else self.keys(name).primary
+        return Endpoint(name=name, url=view.url, grpc_url=view.grpc_url, key=key)
+
+
+def _raw(spec: ServiceSpec) -> dict[str, object]:
+    from modelyard.spec import to_raw
+
+    return to_raw(spec)
+
+
+def _service(name: str, verb: str = "") -> str:
+    return f"/v1/services/{_segment(name)}" + (f"/{verb}" if verb else "")
+
+
+def _operation(operation_id: str, verb: str = "") -> str:
+    return f"/v1/operations/{_segment(operation_id)}" + (f"/{verb}" if verb else "")
+
+
+def _segment(text: str) -> str:
+    if text.strip(".") == "":
+        raise NotFound(f"no such name: {text!r}", remedy="run `engine list`")
+    return quote(text, safe="")
+
+
+def _succeeded(operation: Operation) -> Operation:
+    error = failures.error_of(operation)
+    if error is not None:
+        raise error
+    if not operation.finished:
+        raise Unavailable(
+            "the engine stopped while the operation ran",
+            place=f"operation {operation.id}",
+            remedy="run `engine up`: the operation is taken up again",
+        )
+    return operation

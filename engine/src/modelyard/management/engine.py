@@ -1,0 +1,109 @@
+"""What the routes need of an engine; `modelyard.controller.Controller` is one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Protocol
+
+from litestar.params import Dependency
+
+from modelyard.api import (
+    Device,
+    EngineStatus,
+    Finding,
+    KeyPair,
+    KeySlot,
+    Operation,
+    Plan,
+    PluginRecord,
+    ScalingRecord,
+    Secret,
+    ServiceSpec,
+    ServiceView,
+)
+from modelyard.client.requests import ShutdownRequest
+
+
+class ManagedEngine(Protocol):
+    """Everything the management interface can ask for; errors are those of `modelyard.api`."""
+
+    def status(self) -> EngineStatus:
+        """Say what runs."""
+        ...
+
+    async def plan(self, spec: ServiceSpec) -> Plan:
+        """Say what a deploy would do."""
+        ...
+
+    async def deploy(self, spec: ServiceSpec) -> Operation:
+        """Start a deploy."""
+        ...
+
+    def operation(self, operation_id: str) -> Operation:
+        """Look at an operation."""
+        ...
+
+    def watch(self, operation_id: str) -> AsyncIterator[Operation]:
+        """Yield each change until it is finished."""
+        ...
+
+    async def cancel(self, operation_id: str) -> Operation:
+        """Ask for an end."""
+        ...
+
+    def services(self) -> tuple[ServiceView, ...]:
+        """List the services."""
+        ...
+
+    def service(self, name: str) -> ServiceView:
+        """Show one service."""
+        ...
+
+    async def rollback(self, name: str, revision: int | None) -> Operation:
+        """Go back to a revision."""
+        ...
+
+    async def scale(
+        self, name: str, *, minimum: int | None, maximum: int | None, replicas: int | None
+    ) -> Operation:
+        """Change the bounds."""
+        ...
+
+    async def delete(self, name: str) -> Operation:
+        """Remove a service."""
+        ...
+
+    def keys(self, name: str) -> KeyPair:
+        """Give the clear keys."""
+        ...
+
+    async def rotate_key(self, name: str, slot: KeySlot, value: Secret | None) -> KeyPair:
+        """Replace one key."""
+        ...
+
+    def logs(self, name: str, *, replica: str | None, lines: int, follow: bool) -> AsyncIterator[str]:
+        """Yield log lines."""
+        ...
+
+    def scaling(self, name: str) -> tuple[ScalingRecord, ...]:
+        """List scaler decisions."""
+        ...
+
+    def plugins(self) -> tuple[PluginRecord, ...]:
+        """List the plugins."""
+        ...
+
+    async def devices(self) -> tuple[Device, ...]:
+        """List the devices."""
+        ...
+
+    async def doctor(self) -> tuple[Finding, ...]:
+        """Run the checks."""
+        ...
+
+
+Engine = Annotated[ManagedEngine, Dependency(skip_validation=True)]
+"""A handler's parameter of this type is the engine that the app was built for."""
+
+Shutdown = Annotated[Callable[[ShutdownRequest], None], Dependency(skip_validation=True)]
+"""Tells the daemon to end; returns at once."""
