@@ -1,0 +1,328 @@
+"""`/score`, health, ids and errors, straight at the ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+ECHO = "import json\ndef init(): pass\ndef run(data): return json.loads(data)\n"
+
+
+def script(body: str) -> str:
+    return f"def init(): pass\ndef run(data):\n    {body}\n"
+
+
+def ask(method, path, body=b"", **more):
+    async def scenario(client):
+        return await client.ask(method, path, body, **more)
+
+    return scenario
+
+
+def test_a_body_reaches_run_as_text_and_the_answer_is_json(serve):
+    reply = serve(script("return [type(data).__name__, data]"), ask("POST", "/score", "caf\xe9".encode()))
+    assert (reply.status, reply.json) == (200, ["str", "caf\xe9"])
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["x-ms-run-function-failed"] == "False"
+    assert float(reply.headers["x-ms-run-fn-exec-ms"]) >= 0
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ("None", b"{}"),
+        ("'text'", b'"text"'),
+        ("(1, 2)", b"[1,2]"),
+        ("{1: 2}", b'{"1":2}'),
+        ("float('nan')", b"null"),
+        ("__import__('numpy').arange(4).reshape(2, 2).T", b"[[0,2],[1,3]]"),
+        ("__import__('numpy').float32(0.5)", b"0.5"),
+    ],
+)
+def test_what_run_returns_is_written_as_v1_wrote_it(serve, result, expected):
+    assert serve(script(f"return {result}"), ask("POST", "/score")).body == expected
+
+
+@pytest.mark.parametrize("result", ["{1, 2}", "b'x'", "object()"])
+def test_a_result_json_cannot_carry_is_a_500_that_names_its_type(serve, result):
+    reply = serve(script(f"return {result}"), ask("POST", "/score"))
+    assert (reply.status, reply.json["code"]) == (500, "ResultUnusable")
+    assert type(eval(result)).__name__ in reply.json["message"]  # noqa: S307
+    assert reply.headers["x-ms-run-function-failed"] == "False"
+
+
+@pytest.mark.parametrize("body", ["raise ValueError('secret row 7')", "raise SystemExit(3)"])
+def test_a_run_that_raises_is_a_500_without_its_text(serve, body):
+    reply = serve(script(body), ask("POST", "/score"))
+    assert (reply.status, reply.json["code"]) == (500, "ScoringFailed")
+    assert b"secret" not in reply.body
+    assert reply.headers["x-ms-run-function-failed"] == "True"
+    assert "x-ms-run-fn-exec-ms" not in reply.headers
+
+
+def test_request_headers_reach_a_run_that_asks_for_them(serve):
+    source = "def init(): pass\ndef run(data, request_headers): return request_headers['X-Team']\n"
+    assert serve(source, ask("POST", "/score", headers={"x-team": "blue"})).json == "blue"
+
+
+def test_an_async_script_runs_on_one_loop_of_its_own(serve):
+    source = (
+        "import asyncio\nasync def init():\n    global loop; loop = asyncio.get_running_loop()\n"
+        "async def run(data):\n    await asyncio.sleep(0)\n    return loop is asyncio.get_running_loop()\n"
+    )
+    assert serve(source, ask("POST", "/score")).json is True
+
+
+def test_a_query_reaches_run_as_json_with_values_parsed(serve):
+    reply = serve(ECHO, ask("GET", "/score", query="a=1&b=x&b=2.5&c="))
+    assert reply.json == {"a": 1, "b": ["x", 2.5], "c": ""}
+
+
+def test_text_that_is_not_utf8_is_a_400(serve):
+    reply = serve(ECHO, ask("POST", "/score", b"\xff"))
+    assert (reply.status, reply.json["code"]) == (400, "BadRequest")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("PUT", "/score", 405, "MethodNotAllowed"),
+        ("POST", "/", 405, "MethodNotAllowed"),
+        ("GET", "/score/", 404, "NotFound"),
+        ("GET", "/nope", 404, "NotFound"),
+        ("POST", "/v2", 405, "MethodNotAllowed"),
+        ("GET", "/v2/models/other", 404, "NotFound"),
+        ("GET", "/v2/models/digits/versions/9/ready", 404, "NotFound"),
+        ("GET", "/modelyard/drain", 405, "MethodNotAllowed"),
+    ],
+)
+def test_wrong_paths_and_methods_have_the_one_error_body(serve, method, path, status, code):
+    reply = serve(ECHO, ask(method, path, headers={"x-request-id": "me"}))
+    assert (reply.status, reply.json["code"], reply.json["request_id"]) == (status, code, "me")
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({"x-request-id": "A"}, ("A", "A", None)),
+        ({"x-request-id": "A", "x-ms-request-id": "B"}, ("A", "B", "B")),
+        ({"x-request-id": "A", "x-ms-client-request-id": "C"}, ("A", "C", "C")),
+        ({"x-request-id": "A", "x-ms-request-id": "B", "x-ms-client-request-id": "C"}, ("A", "B", "C")),
+    ],
+)
+def test_request_ids_follow_the_table_of_v1(serve, sent, expected):
+    told = serve(ECHO, ask("POST", "/score", b"1", headers=sent)).headers
+    names = ("x-request-id", "x-ms-request-id", "x-ms-client-request-id")
+    assert tuple(told.get(name) for name in names) == expected
+
+
+def test_a_request_without_an_id_gets_one(serve):
+    told = serve(ECHO, ask("POST", "/score", b"1")).headers
+    assert len(told["x-request-id"]) == 36
+    assert told["x-ms-request-id"] == told["x-request-id"]
+
+
+@pytest.mark.parametrize("name", ["x-request-id", "x-ms-request-id", "x-ms-client-request-id"])
+def test_an_id_over_100_characters_is_a_431(serve, name):
+    reply = serve(ECHO, ask("POST", "/score", b"1", headers={name: "i" * 101}))
+    assert reply.status == 431
+    assert name in reply.json["message"]
+
+
+@pytest.mark.parametrize("body", [b"x" * 11, [b"x" * 6, b"x" * 5]])
+def test_a_body_over_the_limit_is_a_413_counted_while_it_comes(serve, body):
+    reply = serve(ECHO, ask("POST", "/score", body), max_body_bytes=10)
+    assert (reply.status, reply.json["code"]) == (413, "PayloadTooLarge")
+
+
+def test_an_announced_length_over_the_limit_is_refused_unread(serve):
+    reply = serve(ECHO, ask("POST", "/score", b"1", headers={"content-length": "11"}), max_body_bytes=10)
+    assert reply.status == 413
+
+
+def test_a_body_of_exactly_the_limit_is_served(serve):
+    assert serve(ECHO, ask("POST", "/score", [b"[1,2,", b"3,4]"]), max_body_bytes=9).json == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("version", "key", "value"),
+    [("", "swagger", "2.0"), ("3", "openapi", "3.0.3"), ("3.1", "openapi", "3.1.0")],
+)
+def test_swagger_comes_in_the_versions_of_v1(serve, version, key, value):
+    reply = serve(ECHO, ask("GET", "/swagger.json", query=f"version={version}" if version else ""))
+    assert reply.json[key] == value
+    assert "/api/v1/service/digits/score" in reply.json["paths"]
+
+
+def test_an_unknown_swagger_version_is_a_404(serve):
+    assert serve(ECHO, ask("GET", "/swagger.json", query="version=9")).status == 404
+
+
+def test_health_is_503_until_init_is_over_and_answers_meanwhile(serve):
+    source = (
+        "import time, pathlib\ndef init():\n"
+        "    while not pathlib.Path(__file__).with_name('go').exists(): time.sleep(0.005)\n"
+        "def run(data): return 1\n"
+    )
+
+    async def scenario(client):
+        early = [await client.ask("GET", path) for path in ("/", "/v2/health/ready", "/v2/health/live")]
+        refused = await client.ask("POST", "/score")
+        (__import__("pathlib").Path(client.service.contract.code_dir) / "go").touch()
+        await client.until(lambda: client.service.ready)
+        return early, refused, await client.ask("GET", "/")
+
+    early, refused, late = serve(source, scenario, wait=False)
+    assert [reply.status for reply in early] == [503, 503, 200]
+    assert (refused.status, refused.json["code"], refused.headers["retry-after"]) == (503, "NotReady", "1")
+    assert (late.status, late.body) == (200, b"Healthy")
+
+
+SLOW = """
+import threading
+gate = threading.Event()
+def init(): pass
+def run(data):
+    if data == 'open':
+        gate.set()
+    else:
+        gate.wait(10)
+    return data
+"""
+
+
+def release():
+    __import__("sys").modules["score"].gate.set()
+
+
+def test_health_and_status_never_wait_behind_a_model(serve):
+    async def scenario(client):
+        busy = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
+        await client.until(lambda: client.service.gate.running == 1)
+        health, status = await client.ask("GET", "/"), await client.ask("GET", "/modelyard/status")
+        release()
+        await busy
+        return health, status, await client.ask("GET", "/modelyard/status")
+
+    health, status, after = serve(SLOW, scenario)
+    assert health.status == 200
+    assert status.json == {"ready": True, "draining": False, "running": 1, "queued": 0}
+    assert after.json["running"] == 0
+
+
+def test_a_full_queue_turns_away_at_once_and_the_queued_one_is_served(serve):
+    async def scenario(client):
+        first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
+        await client.until(lambda: client.service.gate.running == 1)
+        second = asyncio.ensure_future(client.ask("POST", "/score", b"2"))
+        await client.until(lambda: client.service.gate.queued == 1)
+        third = await client.ask("POST", "/score", b"3")
+        release()
+        return (await first).status, (await second).status, third
+
+    first, second, third = serve(SLOW, scenario, max_queued=1, queue_wait_s=10)
+    assert (first, second) == (200, 200)
+    assert (third.status, third.json["code"], third.headers["retry-after"]) == (503, "Overloaded", "1")
+
+
+def test_nobody_queues_longer_than_queue_wait(serve):
+    async def scenario(client):
+        first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
+        await client.until(lambda: client.service.gate.running == 1)
+        second = await client.ask("POST", "/score", b"2")
+        release()
+        await first
+        return second
+
+    assert serve(SLOW, scenario, queue_wait_s=0.05).json["code"] == "Overloaded"
+
+
+def test_a_timeout_is_a_504_and_keeps_its_slot_until_run_returns(serve):
+    async def scenario(client):
+        late = await client.ask("POST", "/score", b"1")
+        held = client.service.gate.running
+        release()
+        await client.until(lambda: client.service.gate.running == 0)
+        return late, held, await client.ask("POST", "/score", b"2")
+
+    late, held, after = serve(SLOW, scenario, timeout_s=0.1)
+    assert (late.status, late.json["code"]) == (504, "ScoringTimeout")
+    assert held == 1
+    assert after.status == 200
+
+
+def test_a_client_that_leaves_frees_its_place_in_the_queue(serve):
+    async def scenario(client):
+        gone = asyncio.Event()
+        first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
+        await client.until(lambda: client.service.gate.running == 1)
+        second = asyncio.ensure_future(client.ask("POST", "/score", b"2", gone=gone))
+        await client.until(lambda: client.service.gate.queued == 1)
+        gone.set()
+        left = await second
+        queued = client.service.gate.queued
+        release()
+        await first
+        return left.status, queued
+
+    assert serve(SLOW, scenario, queue_wait_s=10) == (0, 0)
+
+
+def test_draining_refuses_new_requests_and_finishes_running_and_queued_ones(serve):
+    async def scenario(client):
+        first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
+        await client.until(lambda: client.service.gate.running == 1)
+        second = asyncio.ensure_future(client.ask("POST", "/score", b"2"))
+        await client.until(lambda: client.service.gate.queued == 1)
+        await client.ask("POST", "/modelyard/drain")
+        refused = await client.ask("POST", "/score", b"3")
+        status = (await client.ask("GET", "/modelyard/status")).json
+        release()
+        return refused.json["code"], status, (await first).status, (await second).status
+
+    code, status, first, second = serve(SLOW, scenario, queue_wait_s=10)
+    assert code == "NotReady"
+    assert status == {"ready": False, "draining": True, "running": 1, "queued": 1}
+    assert (first, second) == (200, 200)
+
+
+def test_two_slots_run_two_at_once(serve):
+    source = (
+        "import threading\nmeet = threading.Barrier(2, timeout=10)\ndef init(): pass\n"
+        "def run(data):\n    meet.wait()\n    return 1\n"
+    )
+
+    async def scenario(client):
+        return await asyncio.gather(*(client.ask("POST", "/score") for _ in range(2)))
+
+    assert [reply.status for reply in serve(source, scenario, max_concurrent=2)] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "remedy"),
+    [
+        ("def run(data): return 1\n", "no function init()", "define init()"),
+        ("def init(): pass\n", "no function run()", "define run()"),
+        ("def init(): pass\ndef run(*args): return 1\n", "*args", "run(data)"),
+        ("def init(): pass\ndef run(a, b): return 1\n", "needs 'b'", "run(data)"),
+        (
+            "def init():\n    raise KeyError('weights')\ndef run(d): return 1\n",
+            "KeyError: 'weights' (score.py, line 2)",
+            "line 2",
+        ),
+        ("import nosuchthing\n", "No module named 'nosuchthing'", "environment.requirements"),
+        ("def init(:\n", "SyntaxError", "line 1"),
+        ("def init():\n    raise SystemExit(4)\ndef run(d): return 1\n", "SystemExit: 4", "line 2"),
+    ],
+)
+def test_a_script_that_cannot_serve_is_told_in_one_line_with_a_remedy(serve, tmp_path, source, said, remedy):
+    async def scenario(client):
+        return (await client.ask("GET", "/")).json["message"]
+
+    message = serve(source, scenario)
+    left = json.loads((tmp_path / "failure.json").read_text())
+    assert said in message
+    assert left["cause"] == message
+    assert remedy in left["remedy"]
