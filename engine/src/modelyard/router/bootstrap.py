@@ -25,25 +25,31 @@ _PROTOCOL_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 @attrs.frozen
 class EnvoyFiles:
-    """The files of one Envoy: `epoch` counts hot restarts within one `base_id`."""
+    """The files of one Envoy: `owner` is its parent's pid, `epoch` counts take-overs within one `base_id`."""
 
     run: Path
-    epoch: int
+    owner: int
+    epoch: int = 0
 
     @property
     def bootstrap(self) -> Path:
         """Its first file."""
-        return self.run / f"bootstrap-{self.epoch}.json"
+        return self.run / f"bootstrap-{self.owner}.json"
 
     @property
     def admin(self) -> Path:
         """Its admin socket."""
-        return self.run / f"admin-{self.epoch}.sock"
+        return self.run / f"admin-{self.owner}.sock"
 
     @property
     def xds(self) -> Path:
         """Where its parent serves ADS and LRS."""
-        return self.run / f"xds-{self.epoch}.sock"
+        return self.run / f"xds-{self.owner}.sock"
+
+    def remove(self) -> None:
+        """Remove what only this Envoy and its parent used."""
+        for file in (self.bootstrap, self.admin, self.xds):
+            file.unlink(missing_ok=True)
 
     @property
     def base_id(self) -> Path:
@@ -77,7 +83,7 @@ def envoy_arguments(files: EnvoyFiles, *, base_id: int | None, concurrency: int)
 def bootstrap(files: EnvoyFiles) -> Json:
     """Build the first file: admin and xDS on unix sockets, limits on memory and connections."""
     return {
-        "node": {"id": f"modelyard-router-{files.epoch}", "cluster": "modelyard"},
+        "node": {"id": f"modelyard-router-{files.owner}", "cluster": "modelyard"},
         "admin": {"address": {"pipe": {"path": str(files.admin), "mode": 0o600}}},
         "dynamic_resources": {
             "ads_config": _xds_api(),
@@ -149,3 +155,9 @@ def _overload_manager() -> Json:
 def _heap_action(name: str, threshold: float) -> Json:
     trigger = {"name": "envoy.resource_monitors.fixed_heap", "threshold": {"value": threshold}}
     return {"name": name, "triggers": [trigger]}
+
+
+def file_owner(file: Path) -> int:
+    """Return the pid in the name of an Envoy's file; 0 for any other file."""
+    stem, _, owner = file.stem.rpartition("-")
+    return int(owner) if stem in {"bootstrap", "admin", "xds"} and owner.isdigit() else 0

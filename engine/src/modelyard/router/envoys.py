@@ -75,13 +75,14 @@ async def start_envoy(files: EnvoyFiles, *, base_id: int | None, log: Path) -> E
     files.admin.unlink(missing_ok=True)
     if base_id is None:
         files.base_id.unlink(missing_ok=True)
+    else:
+        write_atomic(files.base_id, str(base_id).encode())
     workers = max(1, min(_MOST_WORKERS, os.cpu_count() or 1))
     arguments = envoy_arguments(files, base_id=base_id, concurrency=workers)
     argv = [str(envoy_binary()), *arguments]
     process = spawn_detached(argv, cwd=files.run, env=clean_environment(os.environ), log=log)
     try:
-        await _wait_for_start(files, process, log)
-        return Envoy(process, files, int(files.base_id.read_text("ascii")))
+        return Envoy(process, files, await _wait_for_start(files, process, log))
     except BaseException:
         await stop_process(process, grace_seconds=0)
         raise
@@ -92,19 +93,27 @@ def clean_environment(environ: Mapping[str, str], *, also: tuple[str, ...] = ())
     return {name: environ[name] for name in (*_KEPT_VARIABLES, *also) if name in environ}
 
 
-async def _wait_for_start(files: EnvoyFiles, process: ProcessRef, log: Path) -> None:
+async def _wait_for_start(files: EnvoyFiles, process: ProcessRef, log: Path) -> int:
+    """Wait until Envoy listens on its admin socket; returns its base id."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if not alive(process):
             raise Unavailable(
                 "Envoy ended while it started", place=str(log), remedy="read the end of that log"
             )
-        if files.admin.exists() and files.base_id.exists():
-            return
+        if files.admin.exists() and (chosen := _written_base_id(files)):
+            return int(chosen)
         await asyncio.sleep(_POLL_SECONDS)
     raise Unavailable(
         f"Envoy did not start within {_START_SECONDS:g} s", place=str(log), remedy="read the end of that log"
     )
+
+
+def _written_base_id(files: EnvoyFiles) -> str:
+    try:
+        return files.base_id.read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 async def finish_envoy(envoy: Envoy, *, limit_seconds: float) -> None:
@@ -115,7 +124,9 @@ async def finish_envoy(envoy: Envoy, *, limit_seconds: float) -> None:
         await envoy.admin.drain_listeners()
         # Until the listener is closed, a request may still arrive on a new connection.
         await asyncio.sleep(DRAIN_SECONDS)
-        while time.monotonic() < deadline and await envoy.admin.gauge(ACTIVE_REQUESTS):
+        while await envoy.admin.gauge(ACTIVE_REQUESTS):
+            if time.monotonic() >= deadline:
+                break
             await asyncio.sleep(_POLL_SECONDS)
     except OSError:
         pass  # it does not answer any more: nothing is left to wait for

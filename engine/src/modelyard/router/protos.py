@@ -6,9 +6,9 @@ They come without types, so what leaves here is typed by hand: bytes, JSON and t
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 import grpc
@@ -103,6 +103,29 @@ def decode(type_url: str, content: bytes) -> dict[str, Any]:
     return document
 
 
+def listening_port(listeners: Iterable[bytes]) -> int:
+    """Return the port of the first listener; 0 when there is none."""
+    messages = (listener_pb2.Listener.FromString(content) for content in listeners)
+    return next((int(m.address.socket_address.port_value) for m in messages), 0)
+
+
+def longest_timeout_seconds(route_configurations: Iterable[bytes]) -> float:
+    """Return the longest time limit of any route; 0 when there is none."""
+    tables = [route_pb2.RouteConfiguration.FromString(content) for content in route_configurations]
+    routes = (route for table in tables for host in table.virtual_hosts for route in host.routes)
+    return max((float(route.route.timeout.ToTimedelta().total_seconds()) for route in routes), default=0.0)
+
+
+class Server(Protocol):
+    """What `make_server` gives."""
+
+    async def start(self) -> None:
+        """Listen."""
+
+    async def stop(self, grace: float | None) -> None:
+        """Hang up after at most `grace` seconds."""
+
+
 def _ask_to_bytes(ask: Ask) -> bytes:
     message = discovery_pb2.DiscoveryRequest(
         version_info=ask.version,
@@ -194,7 +217,7 @@ AdsServing = Callable[[Stream[Ask, Answer]], Awaitable[None]]
 LrsServing = Callable[[Stream[bytes, bytes]], Awaitable[None]]
 
 
-def make_server(socket: Path, ads: AdsServing, lrs: LrsServing) -> Any:
+def make_server(socket: Path, ads: AdsServing, lrs: LrsServing) -> Server:
     """Make a grpc.aio server of ADS and LRS on a unix socket; `start` and `stop` are awaited."""
     server = grpc.aio.server(options=_OPTIONS)
     server.add_generic_rpc_handlers(
@@ -204,7 +227,8 @@ def make_server(socket: Path, ads: AdsServing, lrs: LrsServing) -> Any:
         )
     )
     server.add_insecure_port(f"unix:{socket}")
-    return server
+    made: Server = server
+    return made
 
 
 def _method(service: str, name: str, serve: Callable[[Any], Awaitable[None]], reads: Any, writes: Any) -> Any:

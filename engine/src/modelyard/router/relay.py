@@ -86,7 +86,8 @@ class Relay:
             await self._settle.wait()
             self._settle.clear()
             for url, answer in tuple(self._pending.items()):
-                if (verdict := self._verdict(url, answer)) is not None and self._pending.pop(url, None):
+                if (verdict := self._verdict(url, answer)) is not None:
+                    del self._pending[url]
                     await stream.write(verdict)
 
     def _verdict(self, url: str, answer: Answer) -> Ask | None:

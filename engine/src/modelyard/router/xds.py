@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from modelyard.api import Unavailable
 from modelyard.router import protos
@@ -31,7 +30,7 @@ class XdsServer:
         self._on_load = on_load
         self._hub = Hub(self._judge)
         self._loads = LoadListener(self._report)
-        self._server: Any = None
+        self._server: protos.Server | None = None
         self._services: tuple[str, ...] = ()
         self._sequence = 0
         self._published: dict[str, int] = {}
