@@ -59,8 +59,8 @@ async def follow_log(folder: Path, *, lines: int, over: Callable[[], bool]) -> A
             ending = over()  # asked before reading: what was written until now is still read
             content = log.readall() if log is not None else b""
             *whole, pending = (pending + content).split(b"\n")
-            for line in whole:
-                yield _text(line)
+            for new in whole:
+                yield _text(new)
             if log is None or _moved(log, file):
                 log = _next(log, file)
                 if log is not None:
