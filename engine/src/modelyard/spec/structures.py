@@ -1,0 +1,239 @@
+"""Kinds that are more than one value: models, accelerators, paths, a conda file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+
+from modelyard.api import MAX_MODELS, AcceleratorRequest, ModelRef
+from modelyard.spec.documents import MAX_FILE_BYTES, DocumentError, Node, read_yaml
+from modelyard.spec.findings import WrongError, nearest
+from modelyard.spec.kinds import Context, Integer, Number, Schema, Text
+from modelyard.spec.quantities import format_memory, parse_bytes
+
+MODEL_NAME = Text(
+    r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}", "letters, digits, - . _, starting with a letter or digit", 1, 255
+)
+MODEL_VERSION = Text(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "letters, digits, - . _", 1, 128)
+PATH = Text(allowed="a path", shortest=1)
+_ACCELERATOR: dict[str, Text | Integer | Number] = {
+    "kind": Text(r"[a-z][a-z0-9-]{0,62}", "cpu, gpu, fpga or the kind of a plugin", 1, 63),
+    "model": Text(allowed="part of the device's model name", longest=200),
+    "count": Integer(1, 64),
+    "memory": Number(parse_bytes, lambda v: format_memory(int(v)), 0, 2**50, "16Gi or 40GB"),
+}
+_MAX_PREFERENCES = 16
+_K = TypeVar("_K")
+
+
+@attrs.frozen
+class FolderPath:
+    """An existing folder, relative to the file; absolute afterwards."""
+
+    def parse(self, node: Node, context: Context, key: str) -> str:
+        """Read it."""
+        path = _absolute(PATH.parse(node, context, key), context)
+        if context.check_files and not path.is_dir():
+            raise WrongError(f"is no folder ({path})", allowed="an existing folder")
+        return str(path)
+
+    def dump(self, value: str) -> str:
+        """Write it."""
+        return value
+
+    def show(self, value: str) -> str:
+        """Show it."""
+        return value
+
+    def schema(self) -> Schema:
+        """Describe it."""
+        return {"type": "string", "minLength": 1}
+
+
+@attrs.frozen
+class Models:
+    """Models: paths, or mappings of name, path and version."""
+
+    def parse(self, node: Node, context: Context, key: str) -> tuple[ModelRef, ...]:
+        """Read it, every wrong model a finding of its own."""
+        items = node.value if isinstance(node.value, tuple) else (node,)
+        if len(items) > MAX_MODELS:
+            raise WrongError(f"has {len(items)} models", allowed=f"at most {MAX_MODELS}")
+        found: dict[tuple[str, str], ModelRef] = {}
+        for index, item in enumerate(items):
+            try:
+                if model := _model(item, context, f"{key}[{index}]"):
+                    _refuse_twin(model, found)
+                    found[model.name, model.version] = model
+            except WrongError as error:
+                context.wrong(error, item, f"{key}[{index}]")
+        return tuple(found.values())
+
+    def dump(self, value: tuple[ModelRef, ...]) -> list[dict[str, str]]:
+        """Write it."""
+        return [attrs.asdict(model) for model in value]
+
+    def show(self, value: tuple[ModelRef, ...]) -> str:
+        """Show it."""
+        return ", ".join(f"{model.name}:{model.version} ({model.path})" for model in value)
+
+    def schema(self) -> Schema:
+        """Describe it."""
+        properties = {"name": MODEL_NAME.schema(), "path": PATH.schema(), "version": MODEL_VERSION.schema()}
+        one = {"anyOf": [{"type": "string"}, _closed(properties, required=["path"])]}
+        return {"anyOf": [{"type": "string"}, {"type": "array", "items": one, "maxItems": MAX_MODELS}]}
+
+
+@attrs.frozen
+class Accelerators:
+    """A preference list of devices; one mapping, or a bare kind, is a list of one."""
+
+    def parse(self, node: Node, context: Context, key: str) -> tuple[AcceleratorRequest, ...]:
+        """Read it, every wrong entry a finding of its own."""
+        items = node.value if isinstance(node.value, tuple) else (node,)
+        if not 1 <= len(items) <= _MAX_PREFERENCES:
+            raise WrongError(f"has {len(items)} entries", allowed=f"1 to {_MAX_PREFERENCES} preferences")
+        return tuple(_accelerator(item, context, f"{key}[{i}]") for i, item in enumerate(items))
+
+    def dump(self, value: tuple[AcceleratorRequest, ...]) -> list[dict[str, Any]]:
+        """Write it."""
+        return [{"kind": a.kind, "model": a.model, "count": a.count, "memory": a.memory_bytes} for a in value]
+
+    def show(self, value: tuple[AcceleratorRequest, ...]) -> str:
+        """Show it."""
+        return ", else ".join(_shown(request) for request in value)
+
+    def schema(self) -> Schema:
+        """Describe it."""
+        kind = _ACCELERATOR["kind"].schema()
+        one = {"anyOf": [kind, _closed({name: k.schema() for name, k in _ACCELERATOR.items()})]}
+        return {
+            "anyOf": [
+                *one["anyOf"],
+                {"type": "array", "items": one, "minItems": 1, "maxItems": _MAX_PREFERENCES},
+            ]
+        }
+
+
+@attrs.frozen
+class CondaFile:
+    """The path of a conda file, or its content as a mapping."""
+
+    def parse(self, node: Node, context: Context, key: str) -> dict[str, object]:
+        """Read it."""
+        if isinstance(node.value, Mapping):
+            content: Any = node.plain()
+            return dict(content)
+        path = _absolute(PATH.parse(node, context, key), context)
+        try:
+            content = read_yaml(read_text(path)).plain()
+        except DocumentError as error:
+            raise WrongError(f"{path.name}:{error.line or 1} {error}", allowed="a conda file") from error
+        if not isinstance(content, dict):
+            raise WrongError(f"{path.name} is no mapping", allowed="a conda file with `dependencies`")
+        return content
+
+    def dump(self, value: Mapping[str, object] | None) -> Mapping[str, object] | None:
+        """Write it."""
+        return value
+
+    def show(self, value: Mapping[str, object] | None) -> str:
+        """Show it."""
+        return "" if value is None else "given"
+
+    def schema(self) -> Schema:
+        """Describe it."""
+        return {"anyOf": [{"type": "string"}, {"type": "object"}]}
+
+
+def read_text(path: Path) -> str:
+    """Read a text file of bounded size. Raises `WrongError`."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise WrongError(f"is larger than {MAX_FILE_BYTES} bytes ({path})")
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise WrongError(f"cannot be read: {error.strerror} ({path})", allowed="an existing file") from error
+    except UnicodeDecodeError as error:
+        raise WrongError(f"is not UTF-8 ({path})", allowed="a text file in UTF-8") from error
+
+
+def _model(node: Node, context: Context, key: str) -> ModelRef | None:
+    if not isinstance(node.value, Mapping):
+        node = Node({"path": node}, node.line)
+    keys = {"name": MODEL_NAME, "path": PATH, "version": MODEL_VERSION}
+    values, clean = _read_keys(node, keys, context, key)
+    if "path" not in values:
+        if clean:
+            raise WrongError("has no `path`", allowed="path, and optionally name and version")
+        return None
+    path = _absolute(values["path"], context)
+    if context.check_files and not path.exists():
+        raise WrongError(f"does not exist ({path})", allowed="an existing file or folder")
+    return ModelRef(values.get("name") or _name_from(path), str(path), values.get("version", "1"))
+
+
+def _refuse_twin(model: ModelRef, others: Mapping[tuple[str, str], ModelRef]) -> None:
+    if (model.name, model.version) in others:
+        twin = f"{model.name!r} version {model.version!r}"
+        raise WrongError(f"two models are {twin}", allowed="a `name` or `version` of its own for each")
+
+
+def _name_from(path: Path) -> str:
+    stem = path.stem if path.suffix else path.name
+    return re.sub(r"[^a-zA-Z0-9\-._]", "-", stem).lstrip("-._")[:255] or "model"
+
+
+def _accelerator(node: Node, context: Context, key: str) -> AcceleratorRequest:
+    if not isinstance(node.value, Mapping):
+        node = Node({"kind": node}, node.line)
+    values, _ = _read_keys(node, _ACCELERATOR, context, key)
+    if "memory" in values:
+        values["memory_bytes"] = values.pop("memory")
+    return AcceleratorRequest(**values)
+
+
+def _read_keys(
+    node: Node, keys: Mapping[str, Text | Integer | Number], context: Context, key: str
+) -> tuple[dict[str, Any], bool]:
+    """Read a small mapping; the second answer is whether nothing in it was wrong."""
+    assert isinstance(node.value, Mapping)  # noqa: S101  both callers made it one
+    values, clean = {}, True
+    for name, value in node.value.items():
+        try:
+            kind = _known(name, keys)
+            if value.value is not None:
+                values[name] = kind.parse(value, context, f"{key}.{name}")
+        except WrongError as error:
+            clean = False
+            context.wrong(error, value, f"{key}.{name}")
+    return values, clean
+
+
+def _known(name: str, keys: Mapping[str, _K]) -> _K:
+    if name not in keys:
+        raise WrongError("unknown key", allowed=", ".join(keys), suggestion=nearest(name, keys))
+    return keys[name]
+
+
+def _absolute(text: str, context: Context) -> Path:
+    return Path(os.path.normpath(context.base / Path(text).expanduser()))
+
+
+def _closed(properties: Schema, required: list[str] | None = None) -> Schema:
+    schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return schema | ({"required": required} if required else {})
+
+
+def _shown(request: AcceleratorRequest) -> str:
+    model = f" {request.model}" if request.model else ""
+    count = f" x{request.count}" if request.count != 1 else ""
+    memory = f" ({format_memory(request.memory_bytes)})" if request.memory_bytes else ""
+    return f"{request.kind}{model}{count}{memory}"
