@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,14 +17,14 @@ def script(body: str) -> str:
     return f"def init(): pass\ndef run(data):\n    {body}\n"
 
 
-def ask(method, path, body=b"", **more):
-    async def scenario(client):
+def ask(method: Any, path: Any, body: Any = b"", **more: Any) -> Any:
+    async def scenario(client: Any) -> Any:
         return await client.ask(method, path, body, **more)
 
     return scenario
 
 
-def test_a_body_reaches_run_as_text_and_the_answer_is_json(serve):
+def test_a_body_reaches_run_as_text_and_the_answer_is_json(serve: Any):
     reply = serve(script("return [type(data).__name__, data]"), ask("POST", "/score", "caf\xe9".encode()))
     assert (reply.status, reply.json) == (200, ["str", "caf\xe9"])
     assert reply.headers["content-type"] == "application/json"
@@ -41,12 +44,12 @@ def test_a_body_reaches_run_as_text_and_the_answer_is_json(serve):
         ("__import__('numpy').float32(0.5)", b"0.5"),
     ],
 )
-def test_what_run_returns_is_written_as_v1_wrote_it(serve, result, expected):
+def test_what_run_returns_is_written_as_v1_wrote_it(serve: Any, result: Any, expected: Any):
     assert serve(script(f"return {result}"), ask("POST", "/score")).body == expected
 
 
 @pytest.mark.parametrize("result", ["{1, 2}", "b'x'", "object()"])
-def test_a_result_json_cannot_carry_is_a_500_that_names_its_type(serve, result):
+def test_a_result_json_cannot_carry_is_a_500_that_names_its_type(serve: Any, result: Any):
     reply = serve(script(f"return {result}"), ask("POST", "/score"))
     assert (reply.status, reply.json["code"]) == (500, "ResultUnusable")
     assert type(eval(result)).__name__ in reply.json["message"]  # noqa: S307
@@ -54,7 +57,7 @@ def test_a_result_json_cannot_carry_is_a_500_that_names_its_type(serve, result):
 
 
 @pytest.mark.parametrize("body", ["raise ValueError('secret row 7')", "raise SystemExit(3)"])
-def test_a_run_that_raises_is_a_500_without_its_text(serve, body):
+def test_a_run_that_raises_is_a_500_without_its_text(serve: Any, body: Any):
     reply = serve(script(body), ask("POST", "/score"))
     assert (reply.status, reply.json["code"]) == (500, "ScoringFailed")
     assert b"secret" not in reply.body
@@ -62,12 +65,12 @@ def test_a_run_that_raises_is_a_500_without_its_text(serve, body):
     assert "x-ms-run-fn-exec-ms" not in reply.headers
 
 
-def test_request_headers_reach_a_run_that_asks_for_them(serve):
+def test_request_headers_reach_a_run_that_asks_for_them(serve: Any):
     source = "def init(): pass\ndef run(data, request_headers): return request_headers['X-Team']\n"
     assert serve(source, ask("POST", "/score", headers={"x-team": "blue"})).json == "blue"
 
 
-def test_an_async_script_runs_on_one_loop_of_its_own(serve):
+def test_an_async_script_runs_on_one_loop_of_its_own(serve: Any):
     source = (
         "import asyncio\nasync def init():\n    global loop; loop = asyncio.get_running_loop()\n"
         "async def run(data):\n    await asyncio.sleep(0)\n    return loop is asyncio.get_running_loop()\n"
@@ -75,12 +78,12 @@ def test_an_async_script_runs_on_one_loop_of_its_own(serve):
     assert serve(source, ask("POST", "/score")).json is True
 
 
-def test_a_query_reaches_run_as_json_with_values_parsed(serve):
+def test_a_query_reaches_run_as_json_with_values_parsed(serve: Any):
     reply = serve(ECHO, ask("GET", "/score", query="a=1&b=x&b=2.5&c="))
     assert reply.json == {"a": 1, "b": ["x", 2.5], "c": ""}
 
 
-def test_text_that_is_not_utf8_is_a_400(serve):
+def test_text_that_is_not_utf8_is_a_400(serve: Any):
     reply = serve(ECHO, ask("POST", "/score", b"\xff"))
     assert (reply.status, reply.json["code"]) == (400, "BadRequest")
 
@@ -98,7 +101,9 @@ def test_text_that_is_not_utf8_is_a_400(serve):
         ("GET", "/modelyard/drain", 405, "MethodNotAllowed"),
     ],
 )
-def test_wrong_paths_and_methods_have_the_one_error_body(serve, method, path, status, code):
+def test_wrong_paths_and_methods_have_the_one_error_body(
+    serve: Any, method: Any, path: Any, status: Any, code: Any
+):
     reply = serve(ECHO, ask(method, path, headers={"x-request-id": "me"}))
     assert (reply.status, reply.json["code"], reply.json["request_id"]) == (status, code, "me")
 
@@ -112,37 +117,37 @@ def test_wrong_paths_and_methods_have_the_one_error_body(serve, method, path, st
         ({"x-request-id": "A", "x-ms-request-id": "B", "x-ms-client-request-id": "C"}, ("A", "B", "C")),
     ],
 )
-def test_request_ids_follow_the_table_of_v1(serve, sent, expected):
+def test_request_ids_follow_the_table_of_v1(serve: Any, sent: Any, expected: Any):
     told = serve(ECHO, ask("POST", "/score", b"1", headers=sent)).headers
     names = ("x-request-id", "x-ms-request-id", "x-ms-client-request-id")
     assert tuple(told.get(name) for name in names) == expected
 
 
-def test_a_request_without_an_id_gets_one(serve):
+def test_a_request_without_an_id_gets_one(serve: Any):
     told = serve(ECHO, ask("POST", "/score", b"1")).headers
     assert len(told["x-request-id"]) == 36
     assert told["x-ms-request-id"] == told["x-request-id"]
 
 
 @pytest.mark.parametrize("name", ["x-request-id", "x-ms-request-id", "x-ms-client-request-id"])
-def test_an_id_over_100_characters_is_a_431(serve, name):
+def test_an_id_over_100_characters_is_a_431(serve: Any, name: Any):
     reply = serve(ECHO, ask("POST", "/score", b"1", headers={name: "i" * 101}))
     assert reply.status == 431
     assert name in reply.json["message"]
 
 
 @pytest.mark.parametrize("body", [b"x" * 11, [b"x" * 6, b"x" * 5]])
-def test_a_body_over_the_limit_is_a_413_counted_while_it_comes(serve, body):
+def test_a_body_over_the_limit_is_a_413_counted_while_it_comes(serve: Any, body: Any):
     reply = serve(ECHO, ask("POST", "/score", body), max_body_bytes=10)
     assert (reply.status, reply.json["code"]) == (413, "PayloadTooLarge")
 
 
-def test_an_announced_length_over_the_limit_is_refused_unread(serve):
+def test_an_announced_length_over_the_limit_is_refused_unread(serve: Any):
     reply = serve(ECHO, ask("POST", "/score", b"1", headers={"content-length": "11"}), max_body_bytes=10)
     assert reply.status == 413
 
 
-def test_a_body_of_exactly_the_limit_is_served(serve):
+def test_a_body_of_exactly_the_limit_is_served(serve: Any):
     assert serve(ECHO, ask("POST", "/score", [b"[1,2,", b"3,4]"]), max_body_bytes=9).json == [1, 2, 3, 4]
 
 
@@ -150,27 +155,27 @@ def test_a_body_of_exactly_the_limit_is_served(serve):
     ("version", "key", "value"),
     [("", "swagger", "2.0"), ("3", "openapi", "3.0.3"), ("3.1", "openapi", "3.1.0")],
 )
-def test_swagger_comes_in_the_versions_of_v1(serve, version, key, value):
+def test_swagger_comes_in_the_versions_of_v1(serve: Any, version: Any, key: Any, value: Any):
     reply = serve(ECHO, ask("GET", "/swagger.json", query=f"version={version}" if version else ""))
     assert reply.json[key] == value
     assert "/api/v1/service/digits/score" in reply.json["paths"]
 
 
-def test_an_unknown_swagger_version_is_a_404(serve):
+def test_an_unknown_swagger_version_is_a_404(serve: Any):
     assert serve(ECHO, ask("GET", "/swagger.json", query="version=9")).status == 404
 
 
-def test_health_is_503_until_init_is_over_and_answers_meanwhile(serve):
+def test_health_is_503_until_init_is_over_and_answers_meanwhile(serve: Any):
     source = (
         "import time, pathlib\ndef init():\n"
         "    while not pathlib.Path(__file__).with_name('go').exists(): time.sleep(0.005)\n"
         "def run(data): return 1\n"
     )
 
-    async def scenario(client):
+    async def scenario(client: Any) -> Any:
         early = [await client.ask("GET", path) for path in ("/", "/v2/health/ready", "/v2/health/live")]
         refused = await client.ask("POST", "/score")
-        (__import__("pathlib").Path(client.service.contract.code_dir) / "go").touch()
+        (Path(client.service.contract.code_dir) / "go").touch()
         await client.until(lambda: client.service.ready)
         return early, refused, await client.ask("GET", "/")
 
@@ -193,12 +198,12 @@ def run(data):
 """
 
 
-def release():
-    __import__("sys").modules["score"].gate.set()
+def release() -> Any:
+    sys.modules["score"].gate.set()
 
 
-def test_health_and_status_never_wait_behind_a_model(serve):
-    async def scenario(client):
+def test_health_and_status_never_wait_behind_a_model(serve: Any):
+    async def scenario(client: Any) -> Any:
         busy = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
         await client.until(lambda: client.service.gate.running == 1)
         health, status = await client.ask("GET", "/"), await client.ask("GET", "/modelyard/status")
@@ -212,8 +217,8 @@ def test_health_and_status_never_wait_behind_a_model(serve):
     assert after.json["running"] == 0
 
 
-def test_a_full_queue_turns_away_at_once_and_the_queued_one_is_served(serve):
-    async def scenario(client):
+def test_a_full_queue_turns_away_at_once_and_the_queued_one_is_served(serve: Any):
+    async def scenario(client: Any) -> Any:
         first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
         await client.until(lambda: client.service.gate.running == 1)
         second = asyncio.ensure_future(client.ask("POST", "/score", b"2"))
@@ -227,8 +232,8 @@ def test_a_full_queue_turns_away_at_once_and_the_queued_one_is_served(serve):
     assert (third.status, third.json["code"], third.headers["retry-after"]) == (503, "Overloaded", "1")
 
 
-def test_nobody_queues_longer_than_queue_wait(serve):
-    async def scenario(client):
+def test_nobody_queues_longer_than_queue_wait(serve: Any):
+    async def scenario(client: Any) -> Any:
         first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
         await client.until(lambda: client.service.gate.running == 1)
         second = await client.ask("POST", "/score", b"2")
@@ -239,8 +244,8 @@ def test_nobody_queues_longer_than_queue_wait(serve):
     assert serve(SLOW, scenario, queue_wait_s=0.05).json["code"] == "Overloaded"
 
 
-def test_a_timeout_is_a_504_and_keeps_its_slot_until_run_returns(serve):
-    async def scenario(client):
+def test_a_timeout_is_a_504_and_keeps_its_slot_until_run_returns(serve: Any):
+    async def scenario(client: Any) -> Any:
         late = await client.ask("POST", "/score", b"1")
         held = client.service.gate.running
         release()
@@ -253,8 +258,8 @@ def test_a_timeout_is_a_504_and_keeps_its_slot_until_run_returns(serve):
     assert after.status == 200
 
 
-def test_a_client_that_leaves_frees_its_place_in_the_queue(serve):
-    async def scenario(client):
+def test_a_client_that_leaves_frees_its_place_in_the_queue(serve: Any):
+    async def scenario(client: Any) -> Any:
         gone = asyncio.Event()
         first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
         await client.until(lambda: client.service.gate.running == 1)
@@ -270,8 +275,8 @@ def test_a_client_that_leaves_frees_its_place_in_the_queue(serve):
     assert serve(SLOW, scenario, queue_wait_s=10) == (0, 0)
 
 
-def test_draining_refuses_new_requests_and_finishes_running_and_queued_ones(serve):
-    async def scenario(client):
+def test_draining_refuses_new_requests_and_finishes_running_and_queued_ones(serve: Any):
+    async def scenario(client: Any) -> Any:
         first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
         await client.until(lambda: client.service.gate.running == 1)
         second = asyncio.ensure_future(client.ask("POST", "/score", b"2"))
@@ -288,13 +293,13 @@ def test_draining_refuses_new_requests_and_finishes_running_and_queued_ones(serv
     assert (first, second) == (200, 200)
 
 
-def test_two_slots_run_two_at_once(serve):
+def test_two_slots_run_two_at_once(serve: Any):
     source = (
         "import threading\nmeet = threading.Barrier(2, timeout=10)\ndef init(): pass\n"
         "def run(data):\n    meet.wait()\n    return 1\n"
     )
 
-    async def scenario(client):
+    async def scenario(client: Any) -> Any:
         return await asyncio.gather(*(client.ask("POST", "/score") for _ in range(2)))
 
     assert [reply.status for reply in serve(source, scenario, max_concurrent=2)] == [200, 200]
@@ -317,8 +322,10 @@ def test_two_slots_run_two_at_once(serve):
         ("def init():\n    raise SystemExit(4)\ndef run(d): return 1\n", "SystemExit: 4", "line 2"),
     ],
 )
-def test_a_script_that_cannot_serve_is_told_in_one_line_with_a_remedy(serve, tmp_path, source, said, remedy):
-    async def scenario(client):
+def test_a_script_that_cannot_serve_is_told_in_one_line_with_a_remedy(
+    serve: Any, tmp_path: Any, source: Any, said: Any, remedy: Any
+):
+    async def scenario(client: Any) -> Any:
         return (await client.ask("GET", "/")).json["message"]
 
     message = serve(source, scenario)
