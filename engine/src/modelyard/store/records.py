@@ -77,5 +77,4 @@ class GrantRecord:
     node: str
     grant: DeviceGrant
     draining: bool = False
-    routed: bool = False
     address: str = ""

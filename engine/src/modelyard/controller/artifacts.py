@@ -1,0 +1,164 @@
+"""Code, models and environments of real services: `packaging` and `environments` over the workspace registry.
+
+Heavy work runs in threads, so that the loop keeps looking after what serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from modelyard.api import (
+    EnvironmentSpec,
+    ModelRef,
+    NotFound,
+    Registry,
+    ServiceSpec,
+    SnapshotLimits,
+    Unavailable,
+)
+from modelyard.controller.ports import Built, Inspection, Kept, OnLine
+from modelyard.environments import (
+    Lock,
+    RegistryLockRecords,
+    bundled_runtime,
+    cached,
+    ensure,
+    explain_miss,
+    find_interpreter,
+    make_lock,
+    solve,
+    spec_key,
+)
+from modelyard.host import Host
+from modelyard.packaging import (
+    Snapshot,
+    materialise,
+    materialise_models,
+    store_code,
+    store_models,
+    take_model,
+    take_snapshot,
+)
+from modelyard.processes import Home
+
+
+class LocalArtifacts:
+    """Keeps everything under the engine's home; the registry has a copy of code, models and locks."""
+
+    def __init__(self, home: Home, host: Host, *, registry: str, limits: SnapshotLimits) -> None:
+        self._home = home
+        self._host = host
+        self._registry_name = registry
+        self._limits = limits
+        self._trees = asyncio.Lock()  # model contents not yet linked look like leftovers to `discard`
+
+    async def inspect(self, spec: ServiceSpec) -> Inspection:
+        """Look; change nothing."""
+        code = await asyncio.to_thread(take_snapshot, Path(spec.code.source), self._limits)
+        models = await self._take_models(spec)
+        key, is_cached = await self._look_up(spec.environment)
+        return Inspection(
+            code_digest=code.digest,
+            files=len(code.files),
+            total_bytes=code.total_bytes,
+            left_out=code.left_out,
+            model_digests=tuple(snapshot.digest for _, snapshot in models),
+            environment_key=key,
+            environment_cached=is_cached,
+        )
+
+    async def keep(self, spec: ServiceSpec, revision: int) -> Kept:
+        """Copy code and models by content, then into the registry."""
+        async with self._trees:
+            source = Path(spec.code.source)
+            code = await asyncio.to_thread(take_snapshot, source, self._limits)
+            tree = await asyncio.to_thread(materialise, source, code, self._home.snapshots)
+            models = await self._take_models(spec)
+            root, model_dir = await asyncio.to_thread(
+                materialise_models, models, self._home.models, self._home.models / "trees"
+            )
+        registry = self._registry()
+        await store_code(registry, spec.name, revision, code, tree)
+        for ref, snapshot in models:
+            await store_models(registry, ref, snapshot, self._home.models)
+        return Kept(
+            code_digest=code.digest,
+            code_dir=str(tree),
+            model_digests=tuple(snapshot.digest for _, snapshot in models),
+            model_dir=model_dir,
+            models_root=root,
+        )
+
+    async def build(self, spec: EnvironmentSpec, on_line: OnLine) -> Built:
+        """Solve and build, or find."""
+        loop = asyncio.get_running_loop()
+
+        def tell(line: str) -> None:
+            loop.call_soon_threadsafe(on_line, line)
+
+        interpreter = await asyncio.to_thread(find_interpreter, spec.python)
+        lock: Lock = await solve(
+            spec, home=self._home, records=RegistryLockRecords(self._registry()), on_line=tell
+        )
+        path = await ensure(lock, interpreter, home=self._home, on_line=tell)
+        return Built(key=lock.lock_key, path=str(path))
+
+    def explain_miss(self, old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
+        """Say which input makes `new` another environment."""
+        return explain_miss(old, new)
+
+    async def discard(self, service: str, revisions: Sequence[int], folders: Sequence[str]) -> None:
+        """Remove trees and the registry's records; what is gone already is fine."""
+        async with self._trees:
+            await asyncio.to_thread(_remove_trees, [Path(one) for one in folders])
+            await asyncio.to_thread(_remove_unlinked, self._home.models / "blobs")
+        for number in revisions:
+            with contextlib.suppress(NotFound):
+                await self._registry().delete(f"code/{service}", str(number))
+
+    def _registry(self) -> Registry:
+        registry = self._host.registries.get(self._registry_name)
+        if registry is None:
+            raise Unavailable(
+                f"no active plugin offers the registry {self._registry_name!r}",
+                place="settings.yaml: registry",
+                remedy="`engine plugins list` says what became of its plugin",
+            )
+        return registry
+
+    async def _take_models(self, spec: ServiceSpec) -> list[tuple[ModelRef, Snapshot]]:
+        return [(ref, await asyncio.to_thread(take_model, Path(ref.path))) for ref in spec.models]
+
+    async def _look_up(self, spec: EnvironmentSpec) -> tuple[str, bool]:
+        interpreter = await asyncio.to_thread(find_interpreter, spec.python)
+        wheel = await asyncio.to_thread(bundled_runtime)
+        key = spec_key(spec, interpreter, wheel.digest)
+        text = await RegistryLockRecords(self._registry()).load(key)
+        if text is None:
+            return key, False
+        try:
+            lock = make_lock(text, spec_key=key, interpreter=interpreter, runtime_digest=wheel.digest)
+        except ValueError:
+            return key, False  # a damaged record is solved again
+        return key, await asyncio.to_thread(cached, lock.lock_key, self._home)
+
+
+def _remove_trees(trees: Sequence[Path]) -> None:
+    for tree in trees:
+        for folder, _, _ in os.walk(tree):
+            Path(folder).chmod(0o700)  # trees are read-only
+        shutil.rmtree(tree, ignore_errors=True)
+
+
+def _remove_unlinked(blobs: Path) -> None:
+    """Remove model contents that no tree has a link to."""
+    if not blobs.is_dir():
+        return
+    for blob in blobs.iterdir():
+        if blob.stat().st_nlink == 1:
+            blob.unlink(missing_ok=True)

@@ -1,0 +1,312 @@
+"""The controller: everything the engine can be asked, and the loops that keep it true."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Self
+
+import attrs
+
+from modelyard.api import (
+    Conflict,
+    Device,
+    EngineSettings,
+    EngineStatus,
+    Finding,
+    KeyPair,
+    KeySlot,
+    NotFound,
+    Operation,
+    OperationKind,
+    OperationState,
+    Plan,
+    Planned,
+    PluginRecord,
+    Refused,
+    ScalingRecord,
+    Secret,
+    ServiceSpec,
+    ServiceView,
+    StepReport,
+    UserError,
+)
+from modelyard.control import effective_scaling, rescale
+from modelyard.controller.autoscaling import Autoscaling
+from modelyard.controller.changing import Deleting, Rescaling
+from modelyard.controller.crew import Crew, assemble
+from modelyard.controller.deploying import RollOut
+from modelyard.controller.inspecting import list_devices, make_plan, next_revision, run_checks
+from modelyard.controller.operations import Body
+from modelyard.controller.ports import Parts
+from modelyard.controller.reconciling import Reconciling
+from modelyard.controller.viewing import logs_of, status_of, view_of
+from modelyard.host import Host
+from modelyard.processes import Home
+from modelyard.store import OperationRecord, RevisionRecord, ServiceRecord
+
+log = logging.getLogger(__name__)
+
+
+class Controller:
+    """One engine. The only caller of hooks; belongs to one event loop."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._memory = crew.memory
+        self._reconciling = Reconciling(crew)
+        self._autoscaling = Autoscaling(crew)
+        self._loops: list[asyncio.Task[None]] = []
+
+    # --- life --------------------------------------------------------------------------------
+
+    @classmethod
+    async def open(
+        cls, home: Home, settings: EngineSettings, host: Host, *, parts: Parts | None = None
+    ) -> Self:
+        """Open the store, adopt what runs, go on with what was under way.
+
+        Raises `StoreDamaged`, or `UserError` when the router's port is taken; what runs goes on running.
+        """
+        if parts is None:
+            from modelyard.controller.wiring import real_parts
+
+            parts = real_parts(home, settings, host)
+        home.create()
+        self = cls(await assemble(home, settings, host, parts))
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def close(self, *, stop_replicas: bool = False, stop_router: bool = False) -> None:
+        """Let go. Replicas and router go on unless told otherwise; operations go on with the next start."""
+        crew = self._crew
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._reconciling.close()
+        await crew.operations.close()
+        await crew.removing.close()
+        if stop_router:
+            await crew.parts.router.stop()
+        if stop_replicas:
+            await self._stop_replicas()
+        await crew.xds.stop()
+        await crew.store.close()
+
+    async def _start(self) -> None:
+        crew = self._crew
+        # first look, then speak: a router that is told of no replica would send its traffic nowhere
+        await crew.fleet.observe()
+        await crew.routing.refresh_all()
+        crew.routing.publish()
+        await crew.xds.start()
+        await crew.parts.router.ensure()
+        for record in list(self._memory.operations.values()):
+            if not record.operation.finished:
+                crew.operations.resume(record.operation.id, self._body(record.operation.kind))
+        interval = crew.parts.interval_seconds
+        self._loops = [
+            asyncio.create_task(_repeat(self._reconciling.tick, interval), name="reconcile"),
+            asyncio.create_task(_repeat(self._autoscaling.tick, interval), name="scale"),
+        ]
+
+    async def _stop_replicas(self) -> None:
+        targets = self._crew.host.targets
+        replicas = [(one, target) for target in targets.values() for one in await target.observe()]
+        results = await asyncio.gather(
+            *(target.delete(replica.id) for replica, target in replicas), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, Exception):
+                log.warning("a replica could not be stopped: %s", result)
+
+    def _body(self, kind: OperationKind) -> Body:
+        if kind is OperationKind.SCALE:
+            return Rescaling(self._crew)
+        return Deleting(self._crew) if kind is OperationKind.DELETE else RollOut(self._crew)
+
+    # --- looking -----------------------------------------------------------------------------
+
+    def status(self) -> EngineStatus:
+        """Show the engine."""
+        return status_of(self._crew, self._reconciling)
+
+    def services(self) -> tuple[ServiceView, ...]:
+        """Show every service, by name."""
+        return tuple(view_of(self._crew, name) for name in sorted(self._memory.services))
+
+    def service(self, name: str) -> ServiceView:
+        """Show one service. Raises `NotFound`."""
+        return view_of(self._crew, name)
+
+    def operation(self, operation_id: str) -> Operation:
+        """Show an operation. Raises `NotFound`."""
+        return self._memory.operation(operation_id).operation
+
+    def watch(self, operation_id: str) -> AsyncIterator[Operation]:
+        """Give the operation now and at each change, until it has finished. Raises `NotFound`."""
+        self._memory.operation(operation_id)
+        return self._crew.operations.watch(operation_id)
+
+    def scaling(self, name: str) -> tuple[ScalingRecord, ...]:
+        """Show the scaler's decisions, oldest first."""
+        self._memory.service(name)
+        return self._memory.scaling_of(name)
+
+    def logs(
+        self, name: str, *, replica: str | None = None, lines: int = 100, follow: bool = False
+    ) -> AsyncIterator[str]:
+        """Give log lines of one replica, or of all."""
+        return logs_of(self._crew, name, replica=replica, lines=lines, follow=follow)
+
+    def plugins(self) -> tuple[PluginRecord, ...]:
+        """Show every plugin found."""
+        return self._crew.host.records
+
+    async def devices(self) -> tuple[Device, ...]:
+        """Show every device with its health."""
+        return await list_devices(self._crew)
+
+    async def doctor(self) -> tuple[Finding, ...]:
+        """Run every check."""
+        return await run_checks(self._crew)
+
+    # --- changing ----------------------------------------------------------------------------
+
+    async def plan(self, spec: ServiceSpec) -> Plan:
+        """Say what a deploy would do; change nothing."""
+        plan = await make_plan(self._crew, spec)
+        await self._crew.host.notify(Planned(spec, plan))
+        return plan
+
+    async def deploy(self, spec: ServiceSpec) -> Operation:
+        """Begin to roll a spec out. Raises `Refused` or `Conflict`; nothing was changed then."""
+        self._crew.operations.refuse_conflict(spec.name)
+        plan = await self.plan(spec)
+        if plan.refusals:
+            raise Refused(plan.refusals)
+        self._crew.operations.refuse_conflict(spec.name)
+        serving = self._memory.serving(spec.name)
+        if serving is not None and not plan.changes:
+            return await self._unchanged(serving)
+        number = next_revision(self._crew, spec.name)
+        now = self._crew.parts.wall_clock()
+        revision = RevisionRecord(service=spec.name, number=number, created_at=now, spec=spec)
+        return await self._roll_out(OperationKind.DEPLOY, revision)
+
+    async def rollback(self, name: str, revision: int | None = None) -> Operation:
+        """Begin to roll an earlier revision out anew; None = the one that served before this one."""
+        self._memory.service(name)
+        self._crew.operations.refuse_conflict(name)
+        old = self._memory.before(name) if revision is None else self._memory.revision(name, revision)
+        if not old.environment_path:
+            raise UserError(
+                f"revision {old.number} of {name!r} was never complete: {old.cause}",
+                place=name,
+                remedy="choose a revision that served once: `engine show` lists them",
+            )
+        again = attrs.evolve(
+            old,
+            number=next_revision(self._crew, name),
+            created_at=self._crew.parts.wall_clock(),
+            outcome="pending",
+            cause="",
+            remedy="",
+        )
+        return await self._roll_out(OperationKind.ROLLBACK, again)
+
+    async def scale(
+        self,
+        name: str,
+        *,
+        minimum: int | None = None,
+        maximum: int | None = None,
+        replicas: int | None = None,
+    ) -> Operation:
+        """Set the bounds of a service until its next deploy."""
+        service = self._memory.service(name)
+        serving = self._memory.serving(name)
+        if serving is None:
+            raise Conflict(f"{name!r} does not serve yet", place=name, remedy="deploy it first")
+        now = effective_scaling(serving.spec.scaling, service.bounds)
+        low, high = rescale(now, minimum=minimum, maximum=maximum, replicas=replicas)
+        operation = self._new(OperationKind.SCALE, name, service.revision)
+        record = OperationRecord(operation, arguments={"minimum": low, "maximum": high})
+        return await self._crew.operations.begin(record, Rescaling(self._crew))
+
+    async def delete(self, name: str) -> Operation:
+        """Begin to drain a service and to remove everything of it."""
+        self._memory.service(name)
+        operation = self._new(OperationKind.DELETE, name, 0)
+        return await self._crew.operations.begin(OperationRecord(operation), Deleting(self._crew))
+
+    async def cancel(self, operation_id: str) -> Operation:
+        """Stop an operation and take back what it did. Raises `Conflict` when it is too late."""
+        return await self._crew.operations.cancel(operation_id)
+
+    # --- keys --------------------------------------------------------------------------------
+
+    def keys(self, name: str) -> KeyPair:
+        """Give a service's keys. Raises `NotFound` when it has none."""
+        self._memory.service(name)
+        keys = self._crew.keys.read(name)
+        if keys is None:
+            raise NotFound(f"{name!r} has no keys", place=name, remedy="`auth: key` in its file issues some")
+        return keys
+
+    async def rotate_key(self, name: str, slot: KeySlot, value: Secret | None = None) -> KeyPair:
+        """Replace one key; the new one is live on every router when this returns, the old one dead."""
+        crew = self._crew
+        keys = self.keys(name)
+        revision = self._memory.serving(name) or self._memory.revisions_of(name)[-1]
+        fresh: KeyPair = await crew.host.call(
+            "authenticators", revision.spec.auth, "rotate", keys, slot, value
+        )
+        crew.keys.write(name, fresh)
+        await crew.routing.refresh_policy(name)
+        await crew.routing.settle(timeout_seconds=crew.parts.acknowledge_seconds)
+        return fresh
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _new(self, kind: OperationKind, name: str, revision: int) -> Operation:
+        return self._crew.operations.new(kind, name, revision, uuid.uuid4().hex[:12])
+
+    async def _roll_out(self, kind: OperationKind, revision: RevisionRecord) -> Operation:
+        operation = self._new(kind, revision.service, revision.number)
+        service = self._memory.services.get(revision.service) or ServiceRecord(
+            name=revision.service, created_at=revision.created_at
+        )
+        return await self._crew.operations.begin(
+            OperationRecord(operation), RollOut(self._crew), service, revision
+        )
+
+    async def _unchanged(self, serving: RevisionRecord) -> Operation:
+        message = f"nothing differs from revision {serving.number}, which serves"
+        operation = attrs.evolve(
+            self._new(OperationKind.DEPLOY, serving.service, serving.number),
+            state=OperationState.SUCCEEDED,
+            steps=(StepReport("plan", OperationState.SUCCEEDED, message),),
+            finished_at=self._crew.parts.wall_clock(),
+            result={"unchanged": True, "message": message},
+        )
+        await self._memory.save(OperationRecord(operation))
+        return operation
+
+
+async def _repeat(tick: Callable[[], Awaitable[None]], interval_seconds: float) -> None:
+    """Run a tick for ever; one that fails is logged, and the next one comes all the same."""
+    last = ""
+    while True:
+        (outcome,) = await asyncio.gather(tick(), return_exceptions=True)
+        now = repr(outcome) if isinstance(outcome, Exception) else ""
+        if now and now != last:
+            log.error("a loop failed", exc_info=outcome if isinstance(outcome, Exception) else None)
+        last = now
+        await asyncio.sleep(interval_seconds)

@@ -1,0 +1,130 @@
+"""What the controller needs of the rooms below it, as Protocols: tests give fakes, `wiring` the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+
+from modelyard.api import EnvironmentSpec, ServiceSpec
+from modelyard.router import LoadReport, RouterState, XdsStatus
+
+OnLine = Callable[[str], None]
+
+
+@attrs.frozen
+class Inspection:
+    """What a look at a spec's files and environment found, nothing changed."""
+
+    code_digest: str
+    files: int
+    total_bytes: int
+    left_out: tuple[str, ...]
+    model_digests: tuple[str, ...]
+    environment_key: str
+    environment_cached: bool
+
+
+@attrs.frozen
+class Kept:
+    """A spec's code and models, kept by content."""
+
+    code_digest: str
+    code_dir: str
+    model_digests: tuple[str, ...]
+    model_dir: str
+    models_root: str
+
+
+@attrs.frozen
+class Built:
+    """An environment on disk."""
+
+    key: str
+    path: str
+
+
+class Artifacts(Protocol):
+    """Code, models and environments."""
+
+    async def inspect(self, spec: ServiceSpec) -> Inspection:
+        """Look; change nothing. Raises `SnapshotError` or `EnvironmentUnsolvable`."""
+        ...
+
+    async def keep(self, spec: ServiceSpec, revision: int) -> Kept:
+        """Copy code and models into the engine's folders and the workspace registry; idempotent."""
+        ...
+
+    async def build(self, spec: EnvironmentSpec, on_line: OnLine) -> Built:
+        """Solve and build the environment, or find it; idempotent."""
+        ...
+
+    def explain_miss(self, old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
+        """Say which input makes `new` another environment."""
+        ...
+
+    async def discard(self, service: str, revisions: Sequence[int], folders: Sequence[str]) -> None:
+        """Remove trees nobody refers to any more and the registry's records of these revisions."""
+        ...
+
+
+class Xds(Protocol):
+    """The router's control plane."""
+
+    async def start(self) -> None:
+        """Listen."""
+        ...
+
+    async def stop(self) -> None:
+        """Hang up; routers keep what they have."""
+        ...
+
+    def publish(self, state: RouterState) -> str:
+        """Offer a state to every router; gives its version."""
+        ...
+
+    async def acknowledged(self, version: str, *, timeout_seconds: float) -> None:
+        """Wait until every router took it; raises `Unavailable`."""
+        ...
+
+    @property
+    def status(self) -> XdsStatus:
+        """Who is connected, what they took, the refusal that stands."""
+        ...
+
+
+class Router(Protocol):
+    """The router's process."""
+
+    async def ensure(self) -> None:
+        """Adopt the running router or start one. Raises `UserError` when its port is taken."""
+        ...
+
+    async def stop(self) -> None:
+        """Let it finish what it has, then stop it."""
+        ...
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, None when it does not run."""
+        ...
+
+
+@attrs.frozen
+class Parts:
+    """Everything outside the controller that it works with. `xds` is made with where load reports go."""
+
+    artifacts: Artifacts
+    xds: Callable[[Callable[[LoadReport], None]], Xds]
+    router: Router
+    clock: Callable[[], float]
+    """Monotonic seconds, the same clock that dates load reports."""
+    wall_clock: Callable[[], float]
+    """Unix seconds."""
+    new_suffix: Callable[[], str]
+    """Six fresh letters or digits."""
+    interval_seconds: float = 0.25
+    """How often replicas are looked at."""
+    acknowledge_seconds: float = 30.0
+    """How long a router may take to acknowledge; it may just be starting."""
