@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from modelyard_runtime.contract import STATUS_PATH
+from modelyard_runtime.pairing import DRAIN_PATH
 from modelyard_runtime.replica.lifecycle import Polled, WarmedUp
 
-DRAIN_PATH = "/modelyard/drain"
 STATUS_TIMEOUT_S = 1.0
 _SHOWN_CHARACTERS = 300
 

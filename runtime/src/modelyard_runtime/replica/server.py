@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -11,11 +10,11 @@ import sys
 from pathlib import Path
 
 from modelyard_runtime.contract import SOCKET_FILE, StartContract
+from modelyard_runtime.pairing import ADMIN_FILE, find_failure, forget_failure
 from modelyard_runtime.replica.lifecycle import Failed
 from modelyard_runtime.replica.logs import RotatingLog
 from modelyard_runtime.replica.memory import MemoryGroup, make_group, resident_bytes, spell
 
-FAILURE_FILE = "failure.json"
 STOP_GRACE_S = 5.0
 """Envoy ends within milliseconds once nothing runs; after this it is killed."""
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "USER")
@@ -27,6 +26,7 @@ class Server:
 
     def __init__(self, contract: StartContract, start_file: Path, log: RotatingLog) -> None:
         self._contract = contract
+        self._run_dir = Path(contract.run_dir)
         self._start_file = start_file
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -42,7 +42,7 @@ class Server:
     @property
     def socket(self) -> Path:
         """Where it listens."""
-        return Path(self._contract.run_dir) / SOCKET_FILE
+        return self._run_dir / SOCKET_FILE
 
     def start(self) -> None:
         """Start it; a server that still runs is killed first."""
@@ -73,7 +73,7 @@ class Server:
         if self._process is None or (status := self._process.poll()) is None:
             return None
         self._process = None
-        told = self._told()
+        told = find_failure(self._run_dir)
         if told is not None:
             return Failed(*told, exit_status=status)
         if self._watched_kill or (self._group is not None and self._group.kills() > self._kills):
@@ -88,7 +88,7 @@ class Server:
 
     def complaint(self) -> Failed | None:
         """Return why `init()` failed, where the server lives on to say so."""
-        told = self._told()
+        told = find_failure(self._run_dir)
         return Failed(*told) if told is not None else None
 
     def over_limit(self, resident: int) -> bool:
@@ -133,21 +133,14 @@ class Server:
             self._group.remove()
 
     def _clear(self) -> None:
-        folder = Path(self._contract.run_dir)
-        for name in (SOCKET_FILE, "admin.sock", FAILURE_FILE):
-            (folder / name).unlink(missing_ok=True)
+        forget_failure(self._run_dir)
+        for name in (SOCKET_FILE, ADMIN_FILE):
+            (self._run_dir / name).unlink(missing_ok=True)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
-
-    def _told(self) -> tuple[str, str] | None:
-        try:
-            said = json.loads((Path(self._contract.run_dir) / FAILURE_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return str(said["cause"]), str(said["remedy"])
 
 
 def clean_environment(own: os._Environ[str] | dict[str, str], variables: dict[str, str]) -> dict[str, str]:

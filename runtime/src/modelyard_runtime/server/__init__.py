@@ -2,5 +2,5 @@
 
 What lives here: routing, HTTP and gRPC framing, admission, health, and `launch`, the program that turns
 itself into that Envoy. Never model code, which runs on the threads of `scoring`, and no tensor arithmetic.
-This room may import `scoring`, `oip`, `contract` and `replica.libpython`.
+This room may import `scoring`, `oip`, `contract`, `pairing` and `replica.libpython`.
 """

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from modelyard_runtime.contract import STATUS_PATH
+from modelyard_runtime.pairing import DRAIN_PATH
 from modelyard_runtime.server import oip_grpc, oip_rest
 from modelyard_runtime.server.http import Exchange, Headers, Receive, Scope, Send, check_ids, identify
 from modelyard_runtime.server.problems import Disconnected, NotFound, NotReady, Problem
@@ -18,8 +19,6 @@ from modelyard_runtime.server.swagger import swagger
 
 log = logging.getLogger(__name__)
 
-DRAIN_PATH = "/modelyard/drain"
-"""POST on the replica's own socket, never routed: new requests are refused from now on."""
 MODELS_PREFIX = "/v2/models/"
 HTML = (b"content-type", b"text/html; charset=utf-8")
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from modelyard_runtime.contract import SOCKET_FILE, StartContract
+from modelyard_runtime.pairing import ADMIN_FILE
 
 APPLICATION = "modelyard_runtime.server.asgi:app"
-ADMIN_FILE = "admin.sock"
 _PRIVATE = 0o600
 _STREAM_WINDOW = 4 * 1024 * 1024
 """A 10 MB tensor crosses in three round trips; Envoy's 64 KiB would take 160."""

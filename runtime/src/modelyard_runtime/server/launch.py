@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from modelyard_runtime.contract import StartContract, read_contract
+from modelyard_runtime.pairing import leave_failure
 from modelyard_runtime.replica.libpython import LibpythonMissing, find_libpython
 
 CONTRACT_VARIABLE = "MODELYARD_START"
@@ -92,8 +93,7 @@ def environment(contract: StartContract, path: Path, *, libpython: str) -> dict[
 def report(contract: StartContract, error: Exception) -> None:
     """Leave the reason where the parent looks for it."""
     remedy = getattr(error, "remedy", "install modelyard-runtime with its extra: modelyard-runtime[serve]")
-    failure = Path(contract.run_dir) / "failure.json"
-    failure.write_text(json.dumps({"cause": str(error), "remedy": remedy}), encoding="utf-8")
+    leave_failure(Path(contract.run_dir), str(error), remedy)
 
 
 if __name__ == "__main__":

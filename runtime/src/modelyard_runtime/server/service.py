@@ -6,7 +6,6 @@ The event loop's side of a request: admit, hand to a worker thread, wait no long
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -15,14 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from modelyard_runtime.contract import StartContract
+from modelyard_runtime.pairing import leave_failure
 from modelyard_runtime.scoring import Script, Workers, explain, load
 from modelyard_runtime.server.admission import Gate, Gone
 from modelyard_runtime.server.problems import NotReady, ScoringTimeout
 
 log = logging.getLogger(__name__)
-
-FAILURE_FILE = "failure.json"
-"""In the run folder: `{"cause", "remedy"}` of an `init()` that failed, for the parent to read."""
 
 
 class Service:
@@ -121,7 +118,7 @@ class Service:
             return
         cause, remedy = explain(failure, Path(self.contract.code_dir), doing="init()")
         self.failed = cause
-        report_failure(Path(self.contract.run_dir), cause, remedy)
+        leave_failure(Path(self.contract.run_dir), cause, remedy)
 
 
 class ScriptRaised(Exception):
@@ -130,13 +127,6 @@ class ScriptRaised(Exception):
     def __init__(self, failure: BaseException) -> None:
         super().__init__(type(failure).__name__)
         self.failure = failure
-
-
-def report_failure(run_dir: Path, cause: str, remedy: str) -> None:
-    """Leave the cause where the parent looks for it; atomic."""
-    temporary = run_dir / f".{FAILURE_FILE}"
-    temporary.write_text(json.dumps({"cause": cause, "remedy": remedy}), encoding="utf-8")
-    temporary.replace(run_dir / FAILURE_FILE)
 
 
 def model_names(contract: StartContract) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,36 @@
+"""What a replica's parent and its server agree on, and nobody else needs to know.
+
+Standard library only, as the parent is.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+ADMIN_FILE = "admin.sock"
+"""Envoy's admin, in the run folder."""
+DRAIN_PATH = "/modelyard/drain"
+"""POST on the replica's own socket, never routed: new requests are refused from now on."""
+_FAILURE_FILE = "failure.json"
+
+
+def leave_failure(run_dir: Path, cause: str, remedy: str) -> None:
+    """Say, in the server, why it cannot serve; atomic."""
+    temporary = run_dir / f".{_FAILURE_FILE}"
+    temporary.write_text(json.dumps({"cause": cause, "remedy": remedy}), encoding="utf-8")
+    temporary.replace(run_dir / _FAILURE_FILE)
+
+
+def find_failure(run_dir: Path) -> tuple[str, str] | None:
+    """Return, in the parent, cause and remedy; None where there is nothing to tell."""
+    try:
+        said = json.loads((run_dir / _FAILURE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(said["cause"]), str(said["remedy"])
+
+
+def forget_failure(run_dir: Path) -> None:
+    """Clear the way, in the parent, for a new server."""
+    (run_dir / _FAILURE_FILE).unlink(missing_ok=True)
