@@ -19,6 +19,7 @@ _NEVER_SECONDS = 7 * 24 * 3600
 _XDS_CLUSTER = "modelyard-xds"
 _MAX_HEAP_BYTES = 1024**3
 _MAX_CONNECTIONS = 10_000
+_MAX_PATTERN_SIZE = 5_000
 _TYPE = "type.googleapis.com/"
 _PROTOCOL_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -119,8 +120,13 @@ def _xds_cluster(socket: Path) -> Json:
 
 
 def _limits_layer() -> Json:
-    limit = {f"envoy.resource_limits.listener.{LISTENER}.connection_limit": _MAX_CONNECTIONS}
-    return {"name": "limits", "static_layer": limit}
+    values = {
+        f"envoy.resource_limits.listener.{LISTENER}.connection_limit": _MAX_CONNECTIONS,
+        # The patterns are ours, the names in them at most 253 letters long; RE2 is linear in any case.
+        "re2.max_program_size.error_level": _MAX_PATTERN_SIZE,
+        "re2.max_program_size.warn_level": _MAX_PATTERN_SIZE,
+    }
+    return {"name": "limits", "static_layer": values}
 
 
 def _published_layer() -> Json:
