@@ -57,11 +57,12 @@ async def follow_log(folder: Path, *, lines: int, over: Callable[[], bool]) -> A
     try:
         while True:
             ending = over()  # asked before reading: what was written until now is still read
+            moved = log is None or _moved(log, file)  # before reading, lest the old file's end be lost
             content = log.readall() if log is not None else b""
             *whole, pending = (pending + content).split(b"\n")
             for new in whole:
                 yield _text(new)
-            if log is None or _moved(log, file):
+            if moved:
                 log = _next(log, file)
                 if log is not None:
                     continue
