@@ -75,6 +75,7 @@ imports: .venv/ready ## import-linter: which room may know which
 	.venv/bin/lint-imports
 
 docs: .venv/ready ## Build the documentation, strictly, into site/
+	.venv/bin/python docs/generate.py --check
 	NO_MKDOCS_2_WARNING=true .venv/bin/mkdocs build --strict --quiet
 
 test: .venv/ready .venv-runtime/ready ## Every test that needs no root and no Docker
