@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-
 from modelyard.cli.root import COMMANDS, engine
 from modelyard.spec import json_schema
 
@@ -42,7 +41,7 @@ Output has no escape codes unless a terminal reads it.
 
 
 def engine_yaml() -> str:
-    """The table of keys."""
+    """Give the table of keys."""
     schema = json_schema()
     return SPEC_HEAD + "\n".join(rows(schema, schema.get("$defs", {}))) + "\n"
 
@@ -70,7 +69,7 @@ def allowed(node: Mapping[str, Any]) -> str:
 
 
 def command_line() -> str:
-    """The help of every command."""
+    """Give the help of every command."""
     return CLI_HEAD + "".join(pages())
 
 
