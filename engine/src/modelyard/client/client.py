@@ -29,7 +29,7 @@ from modelyard.api import (
     ServiceView,
     Unavailable,
 )
-from modelyard.client import failures
+from modelyard.client import failures, presence
 from modelyard.client.requests import RollbackRequest, RotateKeyRequest, ScaleRequest, ShutdownRequest
 from modelyard.client.scoring import Endpoint, InferAnswer, ScoreAnswer, Scorer
 from modelyard.client.transport import Transport
@@ -97,8 +97,7 @@ class Client:
         self._transport.ask(type(None), "POST", "/v1/shutdown", body=request)
         self.close()
         deadline = time.monotonic() + timeout_seconds
-        # The controller removes its pid file last, after everything it was asked to stop.
-        while self.home.run.joinpath("controller.pid").exists():
+        while presence.is_present(self.home):
             if time.monotonic() > deadline:
                 raise Unavailable(
                     f"the engine is still stopping after {timeout_seconds:g} s",

@@ -64,6 +64,7 @@ def start_controller(
     log.unlink(missing_ok=True)
     argv = [
         sys.executable,
+        "-P",
         "-m",
         DAEMON,
         "serve",

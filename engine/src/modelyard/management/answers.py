@@ -68,7 +68,7 @@ def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response
     return _error(_INTERNAL, raw)
 
 
-HANDLERS: ExceptionHandlersMap = {  # type: ignore[assignment]  # litestar types the map by Exception alone
+HANDLERS: ExceptionHandlersMap = {
     ModelyardError: on_expected,
     HTTPException: on_http,
     Exception: on_unexpected,

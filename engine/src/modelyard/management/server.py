@@ -28,7 +28,7 @@ class ManagementServer:
         self._path = path
         self._server = _Server(
             uvicorn.Config(
-                app,  # type: ignore[arg-type]  # litestar and uvicorn each spell ASGI's types
+                app,
                 http=PeerCheckedProtocol,
                 ws="none",
                 lifespan="off",

@@ -1,0 +1,33 @@
+"""Hook implementations of the engine's own plugin, one line each."""
+
+from __future__ import annotations
+
+import os
+
+from modelyard.api import Check, Maturity, Scaler, Target
+from modelyard.builtin.checks import machine_checks
+from modelyard.control.scaling import BusyScaler
+from modelyard.hookspecs import hookimpl
+from modelyard.processes import find_home
+from modelyard.targets import ProcessTarget
+
+api_level = 1
+maturity = Maturity.ALPHA
+
+
+@hookimpl
+def offer_targets() -> list[Target]:
+    """Offer this machine's processes."""
+    return [ProcessTarget(find_home(os.environ))]
+
+
+@hookimpl
+def offer_scalers() -> list[Scaler]:
+    """Offer the scaler that keeps replicas busy to the wanted percentage."""
+    return [BusyScaler()]
+
+
+@hookimpl
+def offer_checks() -> list[Check]:
+    """Offer the checks of this machine."""
+    return list(machine_checks(find_home(os.environ), os.environ))
