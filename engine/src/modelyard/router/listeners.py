@@ -28,6 +28,8 @@ _STREAM_IDLE_SECONDS = 60.0
 """Until a route is known; routes bring their own."""
 _CONNECTION_IDLE_SECONDS = 300.0
 _CONNECTION_SECONDS = 3600.0
+_NOBODY = {"addressPrefix": "255.255.255.255", "prefixLen": 32}
+"""No caller counts as internal, not even on loopback: internal ones may steer Envoy by headers."""
 _UNTRUSTED = ("x-client-id", "x-forwarded-client-cert", "x-original-url", "x-rewrite-url")
 """Who sends these claims to be somebody, or somewhere, else; `x-envoy-*` steers Envoy itself."""
 
@@ -66,7 +68,7 @@ def _trust() -> Json:
     return {
         "useRemoteAddress": True,
         "skipXffAppend": False,
-        "internalAddressConfig": {"unixSockets": False, "cidrRanges": []},
+        "internalAddressConfig": {"unixSockets": False, "cidrRanges": [_NOBODY]},
         "normalizePath": True,
         "mergeSlashes": True,
         "pathWithEscapedSlashesAction": "REJECT_REQUEST",
