@@ -151,13 +151,14 @@ def test_a_model_is_found_by_any_part_of_its_name_in_any_case():
 @pytest.mark.parametrize(
     ("gpus", "request_", "code", "word"),
     [
-        ((), ask(), "gpu_absent", "none"),
+        ((), ask(), "gpu_short", "this machine has none"),
         ((turing(0),), ask(model="A100"), "gpu_model", "1 x Tesla T4"),
-        ((turing(0),), ask(2), "gpu_model", "2 GPUs"),
+        ((turing(0),), ask(2), "gpu_short", "2 GPUs asked"),
         ((turing(0),), ask(mib=40_000), "gpu_memory", "15360 MiB"),
         ((hopper(0, uncorrected_errors=3),), ask(), "gpu_unhealthy", "3 uncorrected ECC errors"),
         ((hopper(0, mig=True),), ask(), "gpu_unhealthy", "no instance"),
         ((GpuReading(0, fault="the GPU is lost"),), ask(model="H100"), "gpu_unhealthy", "the GPU is lost"),
+        ((GpuReading(0, fault="the GPU is lost"),), ask(mib=9), "gpu_unhealthy", "the GPU is lost"),
         ((sliced(0, ("3g.40gb", 40448), ("3g.40gb", 40448)),), ask(2), "gpu_slices", "one MIG slice"),
     ],
 )
@@ -223,7 +224,7 @@ def test_without_an_answering_driver_there_are_no_gpus_and_the_check_says_why(fa
     assert finding.fix
     absent = fault is Fault.LIBRARY_NOT_FOUND
     assert finding.severity is (Severity.INFO if absent else Severity.ERROR)
-    assert (refused(GpuBackend(read=failing(fault)).request(ask(), NOTHING)).code == "gpu_absent") == absent
+    assert (refused(GpuBackend(read=failing(fault)).request(ask(), NOTHING)).code == "gpu_short") == absent
 
 
 def test_every_fault_is_explained_in_its_own_words():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import multiprocessing
 import os
+import shutil
+import subprocess
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,6 +79,25 @@ def test_the_folder_is_an_image_layout_as_other_tools_read_it(registry: OciLayou
         content = registry.layout.blob(named["digest"]).read_bytes()
         assert len(content) == named["size"]
         assert named["digest"] == f"sha256:{hex_of(content)}"
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo, the tool other people use")
+def test_skopeo_copies_an_artifact_out_of_it_with_every_digest_checked(
+    registry: OciLayoutRegistry, tmp_path: Path
+):
+    pushed = run(push(registry, b"weights"))
+    copied = tmp_path / "copied"
+    command = [
+        "skopeo",
+        "--insecure-policy",
+        "copy",
+        f"oci:{registry.root}:{REPOSITORY}:1",
+        f"oci:{copied}:1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
+    for digest in (pushed.digest, f"sha256:{hex_of(b'weights')}"):
+        assert (copied / "blobs/sha256" / digest.removeprefix("sha256:")).exists()
 
 
 def test_reading_from_a_folder_that_does_not_exist_makes_nothing(registry: OciLayoutRegistry):
@@ -268,6 +290,35 @@ def test_a_folder_that_cannot_be_written_is_told_with_its_remedy(tmp_path: Path)
         run(registry.push_blob(REPOSITORY, b"x", TYPE))
     assert str(tmp_path / "file") in caught.value.place
     assert "MODELYARD_REGISTRY_ROOT" in caught.value.remedy
+
+
+def test_the_folder_is_its_owners_alone(registry: OciLayoutRegistry):
+    run(push(registry, b"weights"))
+    assert registry.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_source_that_is_not_there_is_the_callers_to_mend(registry: OciLayoutRegistry, tmp_path: Path):
+    with pytest.raises(UserError) as caught:
+        run(registry.push_blob(REPOSITORY, tmp_path / "absent", TYPE))
+    assert caught.value.place == str(tmp_path / "absent")
+
+
+def test_a_full_disk_changes_nothing_and_says_so(
+    registry: OciLayoutRegistry, monkeypatch: pytest.MonkeyPatch
+):
+    run(push(registry, b"weights"))
+    index_before, files_before = registry.layout.index_file.read_bytes(), blob_files(registry)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    for work in (registry.push_blob(REPOSITORY, b"more", TYPE), registry.delete(REPOSITORY, "1")):
+        with pytest.raises(Unavailable, match="full") as caught:
+            run(work)
+        assert caught.value.place == str(registry.root)
+    assert registry.layout.index_file.read_bytes() == index_before
+    assert blob_files(registry) == files_before
 
 
 def test_a_layer_of_another_size_than_the_manifest_says_is_refused(registry: OciLayoutRegistry):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
+import attrs
 from modelyard.api import Device, DeviceGrant, DeviceHealth, DeviceRequest, Refusal
 
 from modelyard_gpu.judging import PROFILE
@@ -17,21 +18,35 @@ BACKEND = "gpu"
 _MIB = 1024 * 1024
 
 
+@attrs.frozen
+class Funnel:
+    """Which devices are left after each question, in the order the questions are asked."""
+
+    installed: Sequence[Device]
+    of_model: Sequence[Device]
+    roomy: Sequence[Device]
+    healthy: Sequence[Device]
+    joinable: Sequence[Device]
+    free: Sequence[Device]
+
+
 def grant(devices: Sequence[Device], request: DeviceRequest, in_use: frozenset[str]) -> DeviceGrant | Refusal:
     """Grant or refuse."""
-    fitting = [one for one in devices if _is_model(one, request)]
-    roomy = [one for one in fitting if one.memory_bytes >= request.memory_bytes]
-    usable = [one for one in roomy if one.health is not DeviceHealth.UNHEALTHY]
-    joinable = [one for one in usable if request.count == 1 or PROFILE not in one.attributes]
+    left = _sift(devices, request, in_use)
+    if len(left.free) >= request.count:
+        return _granted(_choose(left.free, request.count))
+    return _refused(left, request)
+
+
+def _sift(devices: Sequence[Device], request: DeviceRequest, in_use: frozenset[str]) -> Funnel:
+    # a lost GPU may have told neither model nor memory: it counts until health is asked, so that the
+    # refusal tells of it
+    of_model = [one for one in devices if request.model.lower() in one.model.lower() or not one.model]
+    roomy = [one for one in of_model if one.memory_bytes >= request.memory_bytes or not one.memory_bytes]
+    healthy = [one for one in roomy if one.health is not DeviceHealth.UNHEALTHY]
+    joinable = [one for one in healthy if request.count == 1 or PROFILE not in one.attributes]
     free = [one for one in joinable if one.id not in in_use]
-    if len(free) >= request.count:
-        return _granted(_choose(free, request.count))
-    return _refused(request, devices, fitting, roomy, usable, joinable, free)
-
-
-def _is_model(device: Device, request: DeviceRequest) -> bool:
-    # a lost GPU may not have told its model: it counts, so that the refusal tells of it
-    return request.model.lower() in device.model.lower() or not device.model
+    return Funnel(devices, of_model, roomy, healthy, joinable, free)
 
 
 def _choose(free: Sequence[Device], count: int) -> list[Device]:
@@ -83,76 +98,68 @@ def _resources(chosen: Sequence[Device]) -> Mapping[str, int]:
     return dict(counted)
 
 
-def _refused(  # noqa: PLR0913, PLR0917  each filter's survivors, in their order
-    request: DeviceRequest,
-    devices: Sequence[Device],
-    fitting: Sequence[Device],
-    roomy: Sequence[Device],
-    usable: Sequence[Device],
-    joinable: Sequence[Device],
-    free: Sequence[Device],
-) -> Refusal:
-    """Blame the first filter after which too few were left."""
-    asked, wanted = request.count, _wanted(request)
-    numbers = {
-        "asked_gpus": float(asked),
-        "installed_gpus": float(len(devices)),
-        "fitting_gpus": float(len(roomy)),
-        "healthy_gpus": float(len(usable)),
-        "free_gpus": float(len(free)),
-    }
-    if not devices:
-        return _no(
-            "gpu_absent",
-            f"{wanted} asked, this machine has none",
-            "run it on a machine with GPUs, or add `kind: cpu` to resources.accelerator",
-            numbers,
-        )
-    if len(fitting) < asked:
-        return _no(
+def _refused(left: Funnel, request: DeviceRequest) -> Refusal:
+    """Blame the first question after which too few were left."""
+    largest_mib = max((one.memory_bytes for one in left.of_model), default=0) // _MIB
+    ill = next((one for one in left.roomy if one.health is DeviceHealth.UNHEALTHY), None)
+    stages = (
+        (
+            left.installed,
+            "gpu_short",
+            f"this machine has {_summary(left.installed)}",
+            "run it on a machine with more, ask for fewer, or add `kind: cpu` to resources.accelerator",
+        ),
+        (
+            left.of_model,
             "gpu_model",
-            f"{wanted} asked, this machine has {_summary(devices)}",
-            "ask for a model and a number it has, or add another entry to resources.accelerator",
-            numbers,
-        )
-    if len(roomy) < asked:
-        largest = max(one.memory_bytes for one in fitting) // _MIB
-        return _no(
+            f"this machine has {_summary(left.installed)}",
+            "ask for a model it has, or add another entry to resources.accelerator",
+        ),
+        (
+            left.roomy,
             "gpu_memory",
-            f"{wanted} asked, the largest has {largest} MiB",
+            f"{len(left.roomy)} have so much, the largest {largest_mib} MiB",
             "ask for less memory, or add another entry to resources.accelerator",
-            {**numbers, "asked_mib": float(request.memory_bytes // _MIB), "largest_mib": float(largest)},
-        )
-    if len(usable) < asked:
-        ill = next(one for one in roomy if one.health is DeviceHealth.UNHEALTHY)
-        return _no(
+        ),
+        (
+            left.healthy,
             "gpu_unhealthy",
-            f"{wanted} asked, {len(usable)} healthy; {ill.id}: {ill.reason}",
-            "mend the GPU (`engine doctor` tells how) and deploy again",
-            numbers,
-        )
-    if len(joinable) < asked:
-        return _no(
+            f"{len(left.healthy)} are healthy" + (f"; {ill.id}: {ill.reason}" if ill else ""),
+            "mend the GPU (`engine doctor` tells more) and deploy again",
+        ),
+        (
+            left.joinable,
             "gpu_slices",
-            f"{wanted} asked, {len(joinable)} are whole: a program sees one MIG slice at a time",
+            f"{len(left.joinable)} are whole, and a program sees one MIG slice at a time",
             "ask for one device with more memory, or switch MIG off on more GPUs",
-            numbers,
-        )
-    return _no(
-        "gpu_busy",
-        f"{wanted} asked, {len(free)} of {len(joinable)} free",
-        "scale down or delete a service that holds one, or lower scaling.max",
-        numbers,
-        retryable=True,
+        ),
+        (
+            left.free,
+            "gpu_busy",
+            f"{len(left.free)} of {len(left.joinable)} are free",
+            "scale down or delete a service that holds one, or lower scaling.max",
+        ),
     )
-
-
-def _no(
-    code: str, message: str, remedy: str, numbers: Mapping[str, float], *, retryable: bool = False
-) -> Refusal:
+    code, why, remedy = next(rest for survivors, *rest in stages if len(survivors) < request.count)
     return Refusal(
-        plugin=BACKEND, code=code, message=message, remedy=remedy, numbers=numbers, retryable=retryable
+        plugin=BACKEND,
+        code=code,
+        message=f"{_wanted(request)} asked; {why}",
+        remedy=remedy,
+        numbers=_numbers(left, request, largest_mib),
+        retryable=code == "gpu_busy",
     )
+
+
+def _numbers(left: Funnel, request: DeviceRequest, largest_mib: int) -> Mapping[str, float]:
+    return {
+        "asked_gpus": float(request.count),
+        "asked_mib": float(request.memory_bytes // _MIB),
+        "installed_gpus": float(len(left.installed)),
+        "healthy_gpus": float(len(left.healthy)),
+        "free_gpus": float(len(left.free)),
+        "largest_mib": float(largest_mib),
+    }
 
 
 def _wanted(request: DeviceRequest) -> str:
@@ -165,4 +172,4 @@ def _summary(devices: Sequence[Device]) -> str:
     counted: dict[str, int] = defaultdict(int)
     for device in devices:
         counted[device.model or "unreadable GPU"] += 1
-    return ", ".join(f"{number} x {model}" for model, number in sorted(counted.items()))
+    return ", ".join(f"{number} x {model}" for model, number in sorted(counted.items())) or "none"

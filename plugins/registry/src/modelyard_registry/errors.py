@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelyard.api import ModelyardError, NotFound, StoreDamaged, Unavailable
+from modelyard.api import ModelyardError, NotFound, StoreDamaged, Unavailable, UserError
 
 
 def absent(what: str, root: Path) -> NotFound:
@@ -16,6 +16,13 @@ def absent(what: str, root: Path) -> NotFound:
         f"the registry has no {what}",
         place=str(root),
         remedy="deploy or push it first, or mend the reference",
+    )
+
+
+def unreadable_source(source: Path) -> UserError:
+    """Say that what was to be pushed cannot be read."""
+    return UserError(
+        "the file to store cannot be read", place=str(source), remedy="look at its path and its mode"
     )
 
 

@@ -53,7 +53,9 @@ class Layout:
 
     def create(self) -> None:
         """Make the folder and its files where they are missing; idempotent, index first, marker last."""
-        self.blobs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # models are their owner's: nobody else may look inside
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.blobs.mkdir(parents=True, exist_ok=True)
         marker = self.root / "oci-layout"
         if marker.exists():
             return

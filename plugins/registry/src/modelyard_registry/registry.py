@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from modelyard.api import Artifact, Descriptor, Maturity, NotFound
 
 from modelyard_registry import manifests
 from modelyard_registry.collecting import collect
-from modelyard_registry.errors import absent, damaged_blob, told_plainly
+from modelyard_registry.errors import absent, damaged_blob, told_plainly, unreadable_source
 from modelyard_registry.layout import CHUNK_BYTES, Layout, chunks_of
 from modelyard_registry.names import check_digest, check_reference, check_repository, check_tag, is_digest
 
@@ -112,6 +113,8 @@ class OciLayoutRegistry:
             return self.layout.is_whole(digest) and self.layout.renew(digest)
 
     def _push_blob(self, source: Path | bytes, media_type: str) -> Descriptor:
+        if isinstance(source, Path) and not os.access(source, os.R_OK):
+            raise unreadable_source(source)
         with told_plainly(self.root):
             self.layout.create()
             digest = (
