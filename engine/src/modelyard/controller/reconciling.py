@@ -39,7 +39,7 @@ class Reconciling:
         self._crew = crew
         self._healing: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, _Backoff] = {}
-        self._deaths: dict[str, tuple[int, str]] = {}
+        self._deaths: dict[str, int] = {}
         self._router_due_at = 0.0
         self.router_trouble = ""
 
@@ -67,10 +67,12 @@ class Reconciling:
     async def _notice_deaths(self) -> None:
         replicas = self._crew.fleet.replicas
         for replica in replicas.values():
-            death = (replica.restarts, replica.cause)
-            failed = replica.phase is ReplicaPhase.FAILED or replica.restarts > 0
-            if failed and self._deaths.get(replica.id, (0, "")) != death:
-                self._deaths[replica.id] = death
+            failed = replica.phase is ReplicaPhase.FAILED
+            deaths = replica.restarts + failed
+            # old restarts of a replica that is seen for the first time are no news
+            known = self._deaths.get(replica.id, 0 if failed else deaths)
+            self._deaths[replica.id] = max(known, deaths)
+            if deaths > known:
                 await self._tell_death(replica)
         for gone in self._deaths.keys() - replicas.keys():
             del self._deaths[gone]
