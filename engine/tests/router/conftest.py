@@ -9,7 +9,8 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,17 @@ from typing import Any
 import attrs
 import httpx
 import pytest
-
 from modelyard.api import AuthPolicy, RouterSettings
 from modelyard.processes import Home, alive, find_home, signal_process
-from modelyard.router import Endpoint, LoadReport, RoutedService, RouterProcess, RouterState, XdsServer
-from modelyard.router import memory
+from modelyard.router import (
+    Endpoint,
+    LoadReport,
+    RoutedService,
+    RouterProcess,
+    RouterState,
+    XdsServer,
+    memory,
+)
 
 KEY = "primary-key-of-digits-0123456789abcdef"
 
@@ -54,6 +61,7 @@ class Replica:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.release = threading.Event()
+        self.holding = threading.Event()
         replica = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -92,6 +100,7 @@ class Replica:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("content-length", 0)))
         if "hold" in request.path:
+            self.holding.set()
             self.release.wait(15)
         if "die" in request.path:
             request.close_connection = True
@@ -122,7 +131,7 @@ class Rig:
     """A home with a control plane in a thread of its own, a router, and replicas."""
 
     def __init__(self) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="my-", dir="/tmp"))  # noqa: S108 sockets need short paths
+        self.root = Path(tempfile.mkdtemp(prefix="my-", dir="/tmp"))
         self.home: Home = find_home({"MODELYARD_HOME": str(self.root)})
         self.home.create()
         self.settings = RouterSettings(port=free_port())
@@ -201,6 +210,14 @@ class Rig:
         self.thread.join(5)
         self.loop.close()
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+def eventually(done: Callable[[], Any], within_seconds: float = 15) -> None:
+    """Wait until `done()` is true; fail with what it last said."""
+    deadline = time.monotonic() + within_seconds
+    while not (seen := done()):
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.02)
 
 
 def free_port() -> int:

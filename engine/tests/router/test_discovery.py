@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import attrs
-from engine.tests.router.conftest import service
-
 from modelyard.router import RouterState, protos, resources
 from modelyard.router.discovery import Conversation
 from modelyard.router.protos import Answer, Ask
 from modelyard.router.resources import Resources
+
+from engine.tests.router.conftest import service
 
 
 def offered(*names: str) -> Resources:

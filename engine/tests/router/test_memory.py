@@ -3,8 +3,6 @@ from __future__ import annotations
 import os
 
 import pytest
-from engine.tests.router.conftest import free_port, service
-
 from modelyard.api import RouterSettings, UserError
 from modelyard.processes import ProcessRef
 from modelyard.router import RouterState, resources
@@ -20,6 +18,8 @@ from modelyard.router.memory import (
 )
 from modelyard.router.parent import rotate_log
 from modelyard.router.ports import check_port_free
+
+from engine.tests.router.conftest import free_port, service
 
 SNAPSHOT = resources(RouterState("127.0.0.1", 1, (service("a", "unix:/1"),)))
 

@@ -5,14 +5,14 @@ import random
 
 import attrs
 import pytest
-from engine.tests.router.conftest import digest, key_policy, service
 from hypothesis import given
 from hypothesis import strategies as st
-
 from modelyard.api import AuthPolicy, UserError
 from modelyard.router import Endpoint, RoutedService, RouterState, protos, resources
 from modelyard.router.resources import describe
 from modelyard.router.routes import cluster_name
+
+from engine.tests.router.conftest import digest, key_policy, service
 
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,10}[a-z0-9])?", fullmatch=True)
 KEYS = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=32, max_size=40)
