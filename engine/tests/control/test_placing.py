@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from modelyard.api import AcceleratorRequest, Candidate, DeviceGrant, Refusal, ResourceSpec
@@ -24,7 +26,7 @@ def assessments(draw: st.DrawFn) -> list[Assessment]:
 
 
 @given(assessments())
-def test_a_vetoed_node_is_never_picked(judged):
+def test_a_vetoed_node_is_never_picked(judged: Any):
     placement = choose(judged)
     vetoed = {one.candidate.node for one in judged if one.vetoes}
     assert placement.node not in vetoed
@@ -32,7 +34,7 @@ def test_a_vetoed_node_is_never_picked(judged):
 
 
 @given(assessments())
-def test_nothing_open_scores_better_than_what_is_picked(judged):
+def test_nothing_open_scores_better_than_what_is_picked(judged: Any):
     placement = choose(judged)
     if placement.node is not None:
         scores = {one.candidate.node: one.score for one in judged if not one.vetoes}
@@ -40,7 +42,7 @@ def test_nothing_open_scores_better_than_what_is_picked(judged):
 
 
 @given(assessments(), st.randoms())
-def test_the_choice_does_not_depend_on_the_order(judged, random):
+def test_the_choice_does_not_depend_on_the_order(judged: Any, random: Any):
     shuffled = list(judged)
     random.shuffle(shuffled)
     assert choose(shuffled).node == choose(judged).node

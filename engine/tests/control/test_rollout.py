@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 from hypothesis import given
@@ -49,19 +51,19 @@ INSTALLED = Installed(
 )
 
 
-def replica(name: str = "digits-r1-abc123", phase=ReplicaPhase.READY, **changes: object) -> Replica:
+def replica(name: str = "digits-r1-abc123", phase: Any = ReplicaPhase.READY, **changes: object) -> Replica:
     return Replica(id=name, service="digits", revision=1, phase=phase, **changes)
 
 
 @given(NAMES, NAMES, st.sampled_from(STEPS))
-def test_somebody_gets_the_traffic_while_an_old_replica_is_ready(old, new, step):
+def test_somebody_gets_the_traffic_while_an_old_replica_is_ready(old: Any, new: Any, step: Any):
     got = traffic(old_ready=old, new_ready=new - old, step=step)
     assert got <= old | new
     assert got or not old
 
 
 @given(NAMES, NAMES, st.sampled_from(STEPS[: STEPS.index("route")]))
-def test_a_new_replica_gets_no_traffic_before_the_route_step(old, new, step):
+def test_a_new_replica_gets_no_traffic_before_the_route_step(old: Any, new: Any, step: Any):
     assert traffic(old_ready=old, new_ready=new, step=step) == old
 
 
@@ -74,7 +76,7 @@ def test_steps_follow_each_other_to_the_end():
 
 
 @given(st.integers(1, 20), st.integers(0, 20), st.integers(0, 60))
-def test_a_new_revision_starts_within_its_bounds(minimum, more, running):
+def test_a_new_revision_starts_within_its_bounds(minimum: Any, more: Any, running: Any):
     scaling = ScalingSpec(minimum=minimum, maximum=minimum + more)
     assert minimum <= replicas_for(scaling, running) <= minimum + more
 
@@ -105,14 +107,14 @@ def test_a_strangers_readiness_does_not_count():
 
 
 @pytest.mark.parametrize("step", STEPS[:6])
-def test_an_interrupted_roll_out_without_its_files_rolls_back(step):
+def test_an_interrupted_roll_out_without_its_files_rolls_back(step: Any):
     assert resume_at(step, inputs_present=False, source_present=False).step is None
     assert resume_at(step, inputs_present=False, source_present=True).step == "snapshot"
     assert resume_at(step, inputs_present=True, source_present=False).step == step
 
 
 @pytest.mark.parametrize("step", STEPS[6:])
-def test_a_committed_roll_out_is_always_finished(step):
+def test_a_committed_roll_out_is_always_finished(step: Any):
     assert resume_at(step, inputs_present=False, source_present=False).step == step
 
 
@@ -142,12 +144,14 @@ DRAIN = DrainFacts(
         ({"was_routed": False, "acknowledged": False}, DrainStep.STOP),
     ],
 )
-def test_a_drain_goes_from_routers_to_replica_to_idle_to_stop(changes, step):
+def test_a_drain_goes_from_routers_to_replica_to_idle_to_stop(changes: Any, step: Any):
     assert next_drain_step(attrs.evolve(DRAIN, **changes)) is step
 
 
 @given(st.booleans(), st.booleans(), st.integers(0, 3), st.integers(0, 3), st.floats(0, 59))
-def test_nothing_in_flight_is_ever_stopped_before_the_deadline(acknowledged, told, router, inside, waited):
+def test_nothing_in_flight_is_ever_stopped_before_the_deadline(
+    acknowledged: Any, told: Any, router: Any, inside: Any, waited: Any
+):
     facts = attrs.evolve(
         DRAIN,
         acknowledged=acknowledged,
@@ -229,6 +233,6 @@ def operation(kind: OperationKind, state: OperationState = OperationState.RUNNIN
         ),
     ],
 )
-def test_a_service_is_judged_in_one_word_and_one_cause(facts, state, message):
+def test_a_service_is_judged_in_one_word_and_one_cause(facts: Any, state: Any, message: Any):
     health = judge(facts)
     assert (health.state, health.message) == (state, message)

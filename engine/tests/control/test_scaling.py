@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,13 +48,15 @@ def plain(maximum: int = 10, slots: int = 1) -> ScalingLimits:
 
 
 @given(limits(), LOADS, st.integers(0, 60))
-def test_the_first_answer_is_within_the_bounds_or_keeps_what_calm_has_not_released(bounds, load, have):
+def test_the_first_answer_is_within_the_bounds_or_keeps_what_calm_has_not_released(
+    bounds: Any, load: Any, have: Any
+):
     decision = BusyScaler().desired(observe(bounds, load, have, 0.0))
     assert bounds.minimum <= decision.wanted <= bounds.maximum
 
 
 @given(limits(), LOADS, LOADS, st.integers(0, 60))
-def test_more_load_never_wants_fewer_replicas(bounds, one, other, have):
+def test_more_load_never_wants_fewer_replicas(bounds: Any, one: Any, other: Any, have: Any):
     low, high = sorted((one, other))
     scaler = BusyScaler()
     less = scaler.desired(observe(bounds, low, have, 0.0)).wanted
@@ -60,7 +64,7 @@ def test_more_load_never_wants_fewer_replicas(bounds, one, other, have):
 
 
 @given(limits(), st.lists(LOADS, min_size=2, max_size=60))
-def test_replicas_never_go_inside_the_calm_minute(bounds, loads):
+def test_replicas_never_go_inside_the_calm_minute(bounds: Any, loads: Any):
     have, calm, at = bounds.minimum, None, 0.0
     last_needed = {have: 0.0}
     for load in loads:
@@ -129,7 +133,7 @@ def test_the_least_busy_go_first_and_of_those_the_newest():
 
 
 @given(st.integers(0, 12), st.integers(0, 12))
-def test_exactly_the_surplus_goes(have, wanted):
+def test_exactly_the_surplus_goes(have: Any, wanted: Any):
     fleet = [replica(str(number)) for number in range(have)]
     assert len(excess(fleet, wanted)) == max(0, have - wanted)
 
@@ -151,7 +155,7 @@ def test_one_bound_keeps_the_other():
         (5, 2, None, "above max"),
     ],
 )
-def test_senseless_bounds_are_refused(minimum, maximum, replicas, says):
+def test_senseless_bounds_are_refused(minimum: Any, maximum: Any, replicas: Any, says: Any):
     with pytest.raises(UserError, match=says):
         rescale(ScalingSpec(), minimum=minimum, maximum=maximum, replicas=replicas)
 

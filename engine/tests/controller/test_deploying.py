@@ -280,7 +280,7 @@ def test_a_new_revision_starts_with_as_many_replicas_as_the_load_has_grown_to(ma
         ({"scaling": ScalingSpec(scaler="wise")}, "unknown_scaler"),
     ],
 )
-def test_what_is_not_installed_is_refused_and_changes_nothing(machine: Machine, changes, code):
+def test_what_is_not_installed_is_refused_and_changes_nothing(machine: Machine, changes: Any, code: Any):
     async def scenario() -> None:
         async with machine.engine() as engine:
             with pytest.raises(Refused) as caught:

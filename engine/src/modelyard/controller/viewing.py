@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 
-from modelyard import __version__
 from modelyard.api import EngineStatus, NotFound, RouterStatus, ServiceView
 from modelyard.control import ServiceFacts, judge
 from modelyard.controller.changing import log_folders
@@ -51,7 +51,7 @@ def status_of(crew: Crew, reconciling: Reconciling) -> EngineStatus:
     xds = crew.xds.status
     settings = crew.settings.router
     return EngineStatus(
-        version=__version__,
+        version=version("modelyard"),
         pid=os.getpid(),
         home=str(crew.home.state),
         router=RouterStatus(
