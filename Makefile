@@ -31,6 +31,11 @@ help: ## Show this list
 	$(UV) pip install --quiet --python .venv-runtime --no-deps --no-build-isolation -e runtime
 	@touch $@
 
+# The engine carries the runtime's wheel; in a checkout it follows the sources.
+.venv/bundled: .venv/ready $(shell find runtime/src -name '*.py' -o -name '*.proto') runtime/pyproject.toml
+	.venv/bin/python engine/bundle_runtime.py
+	@touch $@
+
 lock: .venv/ready ## Resolve anew and export the hashed pins (uv.lock itself names registry hosts: ignored)
 	$(UV) lock --upgrade
 	$(UV) export --quiet --all-packages --all-groups --no-emit-workspace --no-header -o requirements.lock
@@ -40,7 +45,7 @@ lock: .venv/ready ## Resolve anew and export the hashed pins (uv.lock itself nam
 DEMO_HOME := $(CURDIR)/.demo
 DEMO := MODELYARD_HOME=$(DEMO_HOME) .venv/bin/engine
 
-demo: .venv/ready ## Serve handwritten digits on this machine, score them, leave the service running
+demo: .venv/bundled ## Serve handwritten digits on this machine, score them, leave the service running
 	@$(MAKE) --no-print-directory digits-model
 	$(DEMO) up
 	$(DEMO) deploy examples/digits
@@ -78,11 +83,11 @@ docs: .venv/ready ## Build the documentation, strictly, into site/
 	.venv/bin/python docs/generate.py --check
 	NO_MKDOCS_2_WARNING=true .venv/bin/mkdocs build --strict --quiet
 
-test: .venv/ready .venv-runtime/ready ## Every test that needs no root and no Docker
+test: .venv/bundled .venv-runtime/ready ## Every test that needs no root and no Docker
 	$(PYTEST_RUNTIME) tests -c ../pyproject.toml --rootdir=.. -n 2
 	$(PYTEST) -n 2
 
-test-slow: .venv/ready .venv-runtime/ready ## The slow ones: packaging from built wheels, the tutorial, faults under load
+test-slow: .venv/bundled .venv-runtime/ready ## The slow ones: packaging from built wheels, the tutorial, faults under load
 	$(PYTEST_RUNTIME) tests -c ../pyproject.toml --rootdir=.. -m slow || test $$? -eq 5
 	$(PYTEST) -m slow
 
@@ -100,6 +105,6 @@ BENCHMARKS := deploy router replica scaling
 
 bench: $(addprefix bench-,$(BENCHMARKS)) ## Every benchmark, one after the other (minutes)
 
-$(addprefix bench-,$(BENCHMARKS)): bench-%: .venv/ready
+$(addprefix bench-,$(BENCHMARKS)): bench-%: .venv/bundled
 	@if [ $* = deploy ] && [ ! -f examples/digits/sample.json ]; then $(MAKE) --no-print-directory digits-model; fi
 	.venv/bin/python benchmarks/$*.py

@@ -42,8 +42,8 @@ def over_http(client: Client, row: list[float]) -> int:
 
 
 def over_grpc(client: Client, row: list[float]) -> int:
-    outputs = client.infer(SERVICE, {"data": [row]})
-    return int(next(iter(outputs.values()))[0])
+    outputs = client.infer(SERVICE, {"data": [row]}).outputs
+    return int(next(iter(outputs.values())).tolist()[0])
 
 
 def timed(score: Callable[[list[float]], int], row: list[float]) -> tuple[int, float]:

@@ -25,8 +25,8 @@ def test_a_deployed_folder_answers_over_http_with_its_key(served: RunningEngine)
 
 
 def test_it_answers_over_grpc_on_the_same_port(served: RunningEngine):
-    outputs = served.client.infer("doubler", {"data": [[1.0, 2.0]]})
-    assert next(iter(outputs.values()))
+    outputs = served.client.infer("doubler", {"data": [1.0, 2.0]}).outputs
+    assert next(iter(outputs.values())).tolist() == [2.0, 4.0]
 
 
 @pytest.mark.parametrize("bearer", [None, "Bearer wrong", "Basic dXNlcjpwYXNz"])
