@@ -75,6 +75,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(bool, lambda raw, _: _exactly(bool, raw))
     converter.register_structure_hook(int, lambda raw, _: _exactly(int, raw))
     converter.register_structure_hook(float, lambda raw, _: _number(raw))
+    converter.register_structure_hook(type(None), lambda raw, _: _nothing(raw))
     converter.register_structure_hook_func(lambda kind: kind is object, lambda raw, _: raw)
     return converter
 
@@ -83,6 +84,11 @@ def _exactly(kind: type[T], raw: object) -> T:
     if not isinstance(raw, kind) or (isinstance(raw, bool) and kind is not bool):
         raise TypeError(f"expected {kind.__name__}, got {raw!r:.80}")
     return raw
+
+
+def _nothing(raw: object) -> None:
+    if raw is not None:
+        raise TypeError(f"expected null, got {raw!r:.80}")
 
 
 def _number(raw: object) -> float:

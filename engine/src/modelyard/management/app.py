@@ -33,6 +33,7 @@ def build_app(engine: ManagedEngine, *, shutdown: Callable[[ShutdownRequest], No
         response_class=WireResponse,
         openapi_config=OpenAPIConfig(title="Modelyard management", version=__version__),
         request_max_body_size=MAX_BODY_BYTES,
+        logging_config=None,  # logging belongs to telemetry, for the whole process
         debug=False,
     )
     return refuse_browsers(app)

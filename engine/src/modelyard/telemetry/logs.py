@@ -18,6 +18,9 @@ from structlog.typing import EventDict, WrappedLogger
 
 from modelyard.telemetry.redaction import redact
 
+_NOT_TEXT = frozenset({"exc_info", "stack_info"})
+"""Formatted later, by whoever writes the line, and redacted then."""
+
 
 @attrs.frozen(kw_only=True)
 class LogSettings:
@@ -51,26 +54,34 @@ def configure(settings: LogSettings) -> None:
             old.close()
     root.addHandler(handler)
     root.setLevel(settings.level)
-    structlog.configure(
-        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
-    )
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Give a structured logger: `get_logger("controller").info("scaled", service=name, wanted=3)`."""
-    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    """Give a structured logger: `get_logger("modelyard.daemon").info("scaled", service=name, wanted=3)`.
+
+    It writes ordinary records of the standard library, so a program that embeds the engine and never
+    calls `configure` gets them where it wants its own, redacted all the same.
+    """
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logging.getLogger(name),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            _redacted,
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+        context_class=dict,
+        cache_logger_on_first_use=False,
+    )
     return logger
 
 
 def _shared() -> list[structlog.typing.Processor]:
     return [
-        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.ExtraAdder(),
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
-        structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
 
@@ -92,4 +103,4 @@ class _PrivateFileHandler(RotatingFileHandler):
 
 
 def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {key: redact(value, name=key) for key, value in event.items()}
+    return {key: value if key in _NOT_TEXT else redact(value, name=key) for key, value in event.items()}
