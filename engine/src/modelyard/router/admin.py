@@ -55,9 +55,13 @@ class Admin:
         """Make every answer from now on the last of its connection."""
         await self._call("POST", "/healthcheck/fail")
 
-    async def drain_listeners(self) -> None:
-        """Stop listening once the drain time is over; Envoy itself goes on."""
+    async def start_draining(self) -> None:
+        """Tell the clients of open connections to go elsewhere; new ones are still accepted."""
         await self._call("POST", "/drain_listeners?graceful&skip_exit")
+
+    async def stop_listening(self) -> None:
+        """Accept no new connection; those that are open go on."""
+        await self._call("POST", "/drain_listeners")
 
     async def _call(self, method: str, target: str) -> tuple[int, bytes]:
         return await asyncio.to_thread(self._ask, method, target)

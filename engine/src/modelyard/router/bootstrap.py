@@ -47,9 +47,14 @@ class EnvoyFiles:
         """Where its parent serves ADS and LRS."""
         return self.run / f"xds-{self.owner}.sock"
 
+    @property
+    def pid(self) -> Path:
+        """Where it tells its pid."""
+        return self.run / f"envoy-{self.owner}.pid"
+
     def remove(self) -> None:
         """Remove what only this Envoy and its parent used."""
-        for file in (self.bootstrap, self.admin, self.xds):
+        for file in (self.bootstrap, self.admin, self.xds, self.pid):
             file.unlink(missing_ok=True)
 
     @property
@@ -166,4 +171,4 @@ def _heap_action(name: str, threshold: float) -> Json:
 def file_owner(file: Path) -> int:
     """Return the pid in the name of an Envoy's file; 0 for any other file."""
     stem, _, owner = file.stem.rpartition("-")
-    return int(owner) if stem in {"bootstrap", "admin", "xds"} and owner.isdigit() else 0
+    return int(owner) if stem in {"bootstrap", "admin", "xds", "envoy"} and owner.isdigit() else 0

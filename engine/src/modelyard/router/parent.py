@@ -78,6 +78,7 @@ class Parent:
         self._cause = ""
         self._envoy: Envoy | None = None
         self._successor: ProcessRef | None = None
+        self._successor_wanted = False
 
     async def run(self) -> None:
         """Serve until told to stop, or until replaced and done."""
@@ -119,7 +120,7 @@ class Parent:
             signal.SIGTERM: lambda: self._turn(DRAINING),
             signal.SIGINT: lambda: self._turn(DRAINING),
             signal.SIGUSR1: lambda: self._turn(SUPERSEDED),
-            signal.SIGHUP: self._start_successor,
+            signal.SIGHUP: self._ask_for_successor,
         }
         for number, reaction in reactions.items():
             loop.add_signal_handler(number, reaction)
@@ -173,6 +174,8 @@ class Parent:
                 self._phase = SERVING
                 self._live.set()
                 self._write_state()
+            elif self._phase == SERVING and self._successor_wanted:
+                self._start_successor()
             await self._told_within(_TICK_SECONDS)
 
     async def _serving(self, envoy: Envoy) -> bool:
@@ -231,9 +234,18 @@ class Parent:
             limit_seconds=self._drain_seconds(),
         )
 
+    def _ask_for_successor(self) -> None:
+        self._successor_wanted = True
+        self._told.set()
+
     def _start_successor(self) -> None:
-        if self._phase != SERVING or (self._successor is not None and alive(self._successor)):
+        """Start the parent that takes over; one at a time, and not before our own predecessor is gone."""
+        if self._successor is not None and alive(self._successor):
             return
+        before = self._before
+        if before is not None and before.envoy is not None and alive(before.envoy):
+            return
+        self._successor_wanted = False
         self._successor = spawn_parent(self._places)
 
     def _drain_seconds(self) -> float:
