@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from decimal import ROUND_CEILING, Decimal
 
-_NUMBER = re.compile(r"(\d{1,18}(?:\.\d{1,24})?|\.\d{1,24})\s*([A-Za-z]*)")
-_MAX_FLOAT = 1e18
+_NUMBER = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,24})?|\.[0-9]{1,24}) *([A-Za-z]*)")
+_MAX_NUMBER = 10**19
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 _DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _MEMORY = _DECIMAL | _BINARY
@@ -81,9 +81,9 @@ def _text(value: object) -> str | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return str(value) if abs(value) < _MAX_FLOAT else None
+        return str(value) if abs(value) < _MAX_NUMBER else None
     if isinstance(value, float):
-        return _plain(value) if abs(value) < _MAX_FLOAT else None  # False for nan too
+        return _plain(value) if abs(value) < _MAX_NUMBER else None  # False for nan too
     return value if isinstance(value, str) else None
 
 

@@ -126,16 +126,11 @@ class CondaFile:
 
     def parse(self, node: Node, context: Context, key: str) -> dict[str, object]:
         """Read it."""
-        if isinstance(node.value, Mapping):
-            content: Any = node.plain()
-            return dict(content)
-        path = _absolute(PATH.parse(node, context, key), context)
-        try:
-            content = read_yaml(read_text(path)).plain()
-        except DocumentError as error:
-            raise WrongError(f"{path.name}:{error.line or 1} {error}", allowed="a conda file") from error
-        if not isinstance(content, dict):
-            raise WrongError(f"{path.name} is no mapping", allowed="a conda file with `dependencies`")
+        content = node.plain() if isinstance(node.value, Mapping) else _conda_file(node, context, key)
+        if not isinstance(content, dict) or not isinstance(content.get("dependencies"), list):
+            raise WrongError(
+                "has no list of `dependencies`", allowed="a conda environment file, or its content"
+            )
         return content
 
     def dump(self, value: Mapping[str, object] | None) -> Mapping[str, object] | None:
@@ -184,6 +179,16 @@ def _refuse_twin(model: ModelRef, others: Mapping[tuple[str, str], ModelRef]) ->
     if (model.name, model.version) in others:
         twin = f"{model.name!r} version {model.version!r}"
         raise WrongError(f"two models are {twin}", allowed="a `name` or `version` of its own for each")
+
+
+def _conda_file(node: Node, context: Context, key: str) -> Any:
+    path = _absolute(PATH.parse(node, context, key), context)
+    try:
+        return read_yaml(read_text(path)).plain()
+    except DocumentError as error:
+        raise WrongError(
+            f"{path.name}:{error.line or 1} {error}", allowed="a conda environment file"
+        ) from error
 
 
 def _name_from(path: Path) -> str:

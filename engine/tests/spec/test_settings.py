@@ -1,0 +1,44 @@
+"""settings.yaml: absent means defaults, and mistakes are shown as well as a service's."""
+
+from pathlib import Path
+
+import pytest
+from modelyard.api import EngineSettings, PluginSettings, RouterSettings, SnapshotLimits, SpecError
+from modelyard.spec import read_settings
+
+
+def test_no_file_means_defaults(tmp_path: Path):
+    assert read_settings(tmp_path / "settings.yaml") == EngineSettings()
+
+
+def test_an_empty_file_means_defaults(tmp_path: Path):
+    (tmp_path / "settings.yaml").write_text("# nothing yet\n")
+    assert read_settings(tmp_path / "settings.yaml") == EngineSettings()
+
+
+def test_every_setting_can_be_set(tmp_path: Path):
+    (tmp_path / "settings.yaml").write_text(
+        "plugins: {disabled: [gpu], required: [cpu], hook_timeout_seconds: 500ms, strict: true}\n"
+        "snapshot: {max_bytes: 1GB, max_files: 5, max_patterns: 6, max_pattern_length: 7}\n"
+        "router: {address: '::1', port: 0}\nregistry: other\n"
+    )
+    assert read_settings(tmp_path / "settings.yaml") == EngineSettings(
+        plugins=PluginSettings(frozenset({"gpu"}), frozenset({"cpu"}), 0.5, strict=True),
+        snapshot=SnapshotLimits(1_000_000_000, 5, 6, 7),
+        router=RouterSettings("::1", 0),
+        registry="other",
+    )
+
+
+def test_mistakes_are_reported_at_once_with_their_lines(tmp_path: Path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("plugins: {strict: 1}\nrouter:\n  adress: x\n  address: localhost\n  port: 70000\n")
+    with pytest.raises(SpecError) as caught:
+        read_settings(file)
+    found = [(f["line"], f["key"], f["suggestion"]) for f in caught.value.findings]
+    assert found == [
+        (1, "plugins.strict", ""),
+        (3, "router.adress", "router.address"),
+        (4, "router.address", ""),
+        (5, "router.port", ""),
+    ]
