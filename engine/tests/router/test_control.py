@@ -20,7 +20,7 @@ def in_flight(rig: Rig, name: str = "a") -> dict[str, int]:
     return dict(rig.reports[-1].in_flight.get(name, {})) if rig.reports else {}
 
 
-def test_requests_in_flight_are_reported_for_each_replica(shared):
+def test_requests_in_flight_are_reported_for_each_replica(shared: Rig):
     replica = shared.replica()
     shared.publish(service("a", replica.address), service("idle"))
     with ThreadPoolExecutor(3) as pool:
@@ -32,7 +32,7 @@ def test_requests_in_flight_are_reported_for_each_replica(shared):
     eventually(lambda: in_flight(shared) == {})
 
 
-def test_a_draining_replicas_last_request_is_reported_until_it_ends(shared):
+def test_a_draining_replicas_last_request_is_reported_until_it_ends(shared: Rig):
     replica, other = shared.replica(), shared.replica()
     known = service("a", replica.address)
     shared.publish(known)
@@ -50,7 +50,9 @@ def test_a_draining_replicas_last_request_is_reported_until_it_ends(shared):
     eventually(lambda: in_flight(shared) == {})
 
 
-def test_a_refused_configuration_leaves_what_served_before_and_keeps_the_reason(shared, monkeypatch):
+def test_a_refused_configuration_leaves_what_served_before_and_keeps_the_reason(
+    shared: Rig, monkeypatch: pytest.MonkeyPatch
+):
     replica = shared.replica()
     good = shared.publish(service("a", replica.address))
     spoilt = resources(shared.state(service("a", replica.address), service("b")))
@@ -63,7 +65,7 @@ def test_a_refused_configuration_leaves_what_served_before_and_keeps_the_reason(
     )
     with monkeypatch.context() as patched:
         patched.setattr(control_plane, "resources", lambda _state: spoilt.replacing(protos.ROUTES, bad))
-        with pytest.raises(Unavailable, match="[Oo]nly a single wildcard domain"):
+        with pytest.raises(Unavailable, match=r"[Oo]nly a single wildcard domain"):
             shared.publish(service("a", replica.address), service("b"))
     assert shared.xds is not None
     assert "wildcard" in shared.xds.status.nack
@@ -74,7 +76,7 @@ def test_a_refused_configuration_leaves_what_served_before_and_keeps_the_reason(
     assert shared.xds.status.nack == ""
 
 
-def test_the_same_state_again_is_the_same_version_and_acknowledged_already(shared):
+def test_the_same_state_again_is_the_same_version_and_acknowledged_already(shared: Rig):
     assert shared.publish(service("a")) == shared.publish(service("a"))
 
 
@@ -92,12 +94,12 @@ def test_without_a_router_nothing_is_acknowledged():
         assert not xds.status.connected
 
 
-def test_a_version_that_was_never_published_is_not_waited_for(shared):
+def test_a_version_that_was_never_published_is_not_waited_for(shared: Rig):
     with pytest.raises(Unavailable, match="never published"):
         shared.run(shared.xds.acknowledged("nonsense", timeout_seconds=5))
 
 
-def test_a_newer_version_acknowledges_the_older_ones(shared):
+def test_a_newer_version_acknowledges_the_older_ones(shared: Rig):
     async def both() -> None:
         first = shared.xds.publish(shared.state(service("x")))
         second = shared.xds.publish(shared.state(service("y")))

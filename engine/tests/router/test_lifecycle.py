@@ -67,7 +67,7 @@ def load(rig: Rig) -> Iterator[Counter[str]]:
             thread.join()
 
 
-def test_a_restarted_router_serves_within_five_seconds_though_the_controller_is_dead(own):
+def test_a_restarted_router_serves_within_five_seconds_though_the_controller_is_dead(own: Rig):
     start(own)
     own.stop_control()
     known = state(own)
@@ -81,7 +81,7 @@ def test_a_restarted_router_serves_within_five_seconds_though_the_controller_is_
     assert time.monotonic() - began < 5
 
 
-def test_a_controller_that_comes_back_is_heard_again(own):
+def test_a_controller_that_comes_back_is_heard_again(own: Rig):
     start(own)
     own.stop_control()
     own.start_control()
@@ -90,7 +90,7 @@ def test_a_controller_that_comes_back_is_heard_again(own):
     assert not serves(own)
 
 
-def test_a_restart_under_load_loses_no_request(own):
+def test_a_restart_under_load_loses_no_request(own: Rig):
     start(own)
     before = state(own)
     with load(own) as outcomes:
@@ -104,7 +104,7 @@ def test_a_restart_under_load_loses_no_request(own):
     eventually(lambda: not alive(before.parent))
 
 
-def test_a_request_in_flight_survives_a_restart(own):
+def test_a_request_in_flight_survives_a_restart(own: Rig):
     start(own)
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(httpx.get, own.url + HOLD, timeout=20, trust_env=False)
@@ -115,7 +115,7 @@ def test_a_request_in_flight_survives_a_restart(own):
         assert held.result().status_code == 200
 
 
-def test_a_new_parent_takes_over_from_the_envoy_of_a_killed_one(own):
+def test_a_new_parent_takes_over_from_the_envoy_of_a_killed_one(own: Rig):
     start(own)
     before = state(own)
     assert before.envoy is not None
@@ -129,7 +129,7 @@ def test_a_new_parent_takes_over_from_the_envoy_of_a_killed_one(own):
     own.publish(service("a", own.replicas[0].address), service("new"))
 
 
-def test_a_dead_envoy_is_started_again(own):
+def test_a_dead_envoy_is_started_again(own: Rig):
     start(own)
     before = state(own)
     assert before.envoy is not None
@@ -140,7 +140,7 @@ def test_a_dead_envoy_is_started_again(own):
     assert serves(own)
 
 
-def test_requests_in_flight_are_finished_before_the_router_stops(own):
+def test_requests_in_flight_are_finished_before_the_router_stops(own: Rig):
     start(own)
     before = state(own)
     with ThreadPoolExecutor(1) as pool:
@@ -153,7 +153,7 @@ def test_requests_in_flight_are_finished_before_the_router_stops(own):
     eventually(lambda: not alive(before.parent) and before.envoy is not None and not alive(before.envoy))
 
 
-def test_stopping_is_done_once_everything_is_gone_and_may_be_repeated(own):
+def test_stopping_is_done_once_everything_is_gone_and_may_be_repeated(own: Rig):
     start(own)
     before = state(own)
     own.run(own.process.stop())
@@ -164,14 +164,14 @@ def test_stopping_is_done_once_everything_is_gone_and_may_be_repeated(own):
     own.run(own.process.stop())
 
 
-def test_a_running_router_is_adopted(own):
+def test_a_running_router_is_adopted(own: Rig):
     start(own)
     before = state(own)
     own.run(own.process.ensure())
     assert state(own).parent == before.parent
 
 
-def test_two_controllers_that_ensure_at_once_get_one_router(own):
+def test_two_controllers_that_ensure_at_once_get_one_router(own: Rig):
     async def twice() -> None:
         await asyncio.gather(own.process.ensure(), own.process.ensure())
 
@@ -182,7 +182,7 @@ def test_two_controllers_that_ensure_at_once_get_one_router(own):
     assert own.process.status.pid == state(own).parent.pid
 
 
-def test_a_port_in_use_is_said_before_anything_is_started(own):
+def test_a_port_in_use_is_said_before_anything_is_started(own: Rig):
     with (
         socket.create_server(("127.0.0.1", own.settings.port)),
         pytest.raises(UserError, match="is in use by"),
@@ -191,7 +191,7 @@ def test_a_port_in_use_is_said_before_anything_is_started(own):
     assert memory.read_state(own.home.router_state) is None
 
 
-def test_a_pid_that_belongs_to_somebody_else_now_is_not_adopted(own):
+def test_a_pid_that_belongs_to_somebody_else_now_is_not_adopted(own: Rig):
     stranger = spawn_detached(["/bin/sleep", "60"], cwd=own.root, env={}, log=own.root / "log")
     try:
         old = ParentState(parent=type(stranger)(stranger.pid, stranger.start_ticks - 1), phase=SERVING)
@@ -203,9 +203,21 @@ def test_a_pid_that_belongs_to_somebody_else_now_is_not_adopted(own):
         signal_process(stranger, signal.SIGKILL)
 
 
-def test_a_line_with_a_spoilt_snapshot_waits_for_the_controller(own):
+def test_a_line_with_a_spoilt_snapshot_waits_for_the_controller(own: Rig):
     start(own)
     own.run(own.process.stop())
     (own.home.router_state / memory.SNAPSHOT_FILE).write_text("spoilt")
     own.run(own.process.ensure())
     eventually(lambda: serves(own))
+
+
+def test_an_envoy_nobody_wrote_down_is_replaced(own: Rig):
+    start(own)
+    before = state(own)
+    assert before.envoy is not None
+    signal_process(before.parent, signal.SIGKILL)
+    eventually(lambda: not alive(before.parent))
+    (own.home.router_state / memory.STATE_FILE).unlink()
+    own.run(own.process.ensure())
+    eventually(lambda: serves(own))
+    assert not alive(before.envoy)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from modelyard.api import RouterSettings, UserError
@@ -24,23 +25,23 @@ from engine.tests.router.conftest import free_port, service
 SNAPSHOT = resources(RouterState("127.0.0.1", 1, (service("a", "unix:/1"),)))
 
 
-def test_a_snapshot_comes_back_as_it_was(tmp_path):
+def test_a_snapshot_comes_back_as_it_was(tmp_path: Path):
     write_snapshot(tmp_path, SNAPSHOT)
     assert read_snapshot(tmp_path) == SNAPSHOT
 
 
-def test_a_snapshot_is_for_its_owner_alone(tmp_path):
+def test_a_snapshot_is_for_its_owner_alone(tmp_path: Path):
     write_snapshot(tmp_path, SNAPSHOT)
     assert (tmp_path / SNAPSHOT_FILE).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\xff", b"[]"])
-def test_a_damaged_snapshot_is_no_snapshot(tmp_path, damage):
+def test_a_damaged_snapshot_is_no_snapshot(tmp_path: Path, damage: bytes):
     (tmp_path / SNAPSHOT_FILE).write_bytes(damage)
     assert not read_snapshot(tmp_path).complete
 
 
-def test_a_snapshot_with_one_letter_changed_is_no_snapshot(tmp_path):
+def test_a_snapshot_with_one_letter_changed_is_no_snapshot(tmp_path: Path):
     write_snapshot(tmp_path, SNAPSHOT)
     file = tmp_path / SNAPSHOT_FILE
     version = next(iter(SNAPSHOT.types.values())).version
@@ -48,19 +49,19 @@ def test_a_snapshot_with_one_letter_changed_is_no_snapshot(tmp_path):
     assert not read_snapshot(tmp_path).complete
 
 
-def test_a_state_comes_back_as_it_was(tmp_path):
+def test_a_state_comes_back_as_it_was(tmp_path: Path):
     state = ParentState(ProcessRef(1, 2), SERVING, ProcessRef(3, 4), epoch=5, base_id=6, port=7)
     write_state(tmp_path, state)
     assert read_state(tmp_path) == state
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b'{"format": 1}', b'{"format": 1, "parent": {"x": 1}}'])
-def test_a_damaged_state_is_no_state(tmp_path, damage):
+def test_a_damaged_state_is_no_state(tmp_path: Path, damage: bytes):
     (tmp_path / STATE_FILE).write_bytes(damage)
     assert read_state(tmp_path) is None
 
 
-def test_a_long_log_is_moved_aside_while_its_writer_goes_on(tmp_path):
+def test_a_long_log_is_moved_aside_while_its_writer_goes_on(tmp_path: Path):
     log = tmp_path / "router.log"
     with log.open("a") as writer:
         for number in range(4):

@@ -5,7 +5,7 @@ import random
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from modelyard.api import AuthPolicy, UserError
 from modelyard.router import Endpoint, RoutedService, RouterState, protos, resources
@@ -14,6 +14,7 @@ from modelyard.router.routes import cluster_name
 
 from engine.tests.router.conftest import digest, key_policy, service
 
+quick = settings(max_examples=25, deadline=None)
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,10}[a-z0-9])?", fullmatch=True)
 KEYS = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=32, max_size=40)
 
@@ -43,14 +44,18 @@ def routes_of(state: RouterState) -> list[dict[str, object]]:
     return routes
 
 
+@quick
 @given(states())
-def test_every_route_has_a_name_of_its_own(given_state):
+def test_every_route_has_a_name_of_its_own(given_state: tuple[RouterState, dict[str, list[str]]]):
     names = [route["name"] for route in routes_of(given_state[0])]
     assert len(names) == len(set(names))
 
 
+@quick
 @given(states())
-def test_a_key_digest_appears_only_in_routes_of_its_own_service(given_state):
+def test_a_key_digest_appears_only_in_routes_of_its_own_service(
+    given_state: tuple[RouterState, dict[str, list[str]]],
+):
     state, owned = given_state
     for route in routes_of(state):
         text = json.dumps(route)
@@ -59,8 +64,9 @@ def test_a_key_digest_appears_only_in_routes_of_its_own_service(given_state):
             assert all((digest(key) in text) == mine for key in keys)
 
 
+@quick
 @given(states())
-def test_a_clear_key_never_enters_the_configuration(given_state):
+def test_a_clear_key_never_enters_the_configuration(given_state: tuple[RouterState, dict[str, list[str]]]):
     state, owned = given_state
     text = json.dumps(describe(state)) + "".join(
         repr(item) for typed in resources(state).types.values() for item in typed.items.values()
@@ -68,8 +74,11 @@ def test_a_clear_key_never_enters_the_configuration(given_state):
     assert not [key for keys in owned.values() for key in keys if key in text]
 
 
+@quick
 @given(states(), st.randoms())
-def test_the_order_of_services_and_endpoints_does_not_matter(given_state, rng: random.Random):
+def test_the_order_of_services_and_endpoints_does_not_matter(
+    given_state: tuple[RouterState, dict[str, list[str]]], rng: random.Random
+):
     state, _ = given_state
     shuffled = [
         attrs.evolve(known, endpoints=tuple(rng.sample(known.endpoints, len(known.endpoints))))
@@ -78,15 +87,19 @@ def test_the_order_of_services_and_endpoints_does_not_matter(given_state, rng: r
     assert resources(attrs.evolve(state, services=tuple(shuffled))) == resources(state)
 
 
+@quick
 @given(states())
-def test_only_the_last_route_is_for_paths_that_nobody_serves(given_state):
+def test_only_the_last_route_is_for_paths_that_nobody_serves(
+    given_state: tuple[RouterState, dict[str, list[str]]],
+):
     routes = routes_of(given_state[0])
     assert routes[-1]["name"] == "unknown"
     assert routes[-1]["directResponse"] == {"status": 404}
 
 
+@quick
 @given(states())
-def test_no_route_leads_to_the_replicas_own_paths(given_state):
+def test_no_route_leads_to_the_replicas_own_paths(given_state: tuple[RouterState, dict[str, list[str]]]):
     rewrites = {str(route.get("route", {}).get("prefixRewrite", "")) for route in routes_of(given_state[0])}
     assert rewrites <= {"", "/", "/score", "/swagger.json", "/v2"}
 
@@ -120,13 +133,13 @@ def test_two_services_of_one_name_are_refused():
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "-a", "a?", "ä", "a\n"])
-def test_a_name_that_could_change_a_path_is_refused(name):
+def test_a_name_that_could_change_a_path_is_refused(name: str):
     with pytest.raises(UserError, match="cannot be a name of a route"):
         service(name)
 
 
 @pytest.mark.parametrize("address", ["", "localhost", "host:0", "host:70000", ":80", "unix:relative"])
-def test_an_address_that_leads_nowhere_is_refused(address):
+def test_an_address_that_leads_nowhere_is_refused(address: str):
     with pytest.raises(UserError, match="no address of a replica"):
         Endpoint("r", address)
 

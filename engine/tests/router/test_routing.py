@@ -12,7 +12,7 @@ from modelyard.router import memory
 from modelyard.router.admin import Admin
 from modelyard.router.bootstrap import EnvoyFiles
 
-from engine.tests.router.conftest import KEY, Rig, key_policy, service
+from engine.tests.router.conftest import KEY, Replica, Rig, key_policy, service
 
 pytestmark = pytest.mark.e2e
 SCORE = "/api/v1/service/a/score"
@@ -58,7 +58,9 @@ def error_of(response: httpx.Response) -> str:
         ("/api/v1//service/./a/score", "/score"),
     ],
 )
-def test_a_path_of_a_service_reaches_the_replica_without_its_prefix(shared, replica, client, path, seen):
+def test_a_path_of_a_service_reaches_the_replica_without_its_prefix(
+    shared: Rig, replica: Replica, client: httpx.Client, path: str, seen: str
+):
     shared.publish(service("a", replica.address))
     assert client.get(path).json()["path"] == seen
 
@@ -77,20 +79,20 @@ def test_a_path_of_a_service_reaches_the_replica_without_its_prefix(shared, repl
         "/api/v1/namespace/other/service/a/score",
     ],
 )
-def test_everything_else_is_not_found(shared, replica, client, path):
+def test_everything_else_is_not_found(shared: Rig, replica: Replica, client: httpx.Client, path: str):
     shared.publish(service("a", replica.address))
     response = client.get(path)
     assert (response.status_code, error_of(response)) == (404, "NotFound")
 
 
-def test_services_of_one_name_in_two_namespaces_are_two(shared, replica, client):
+def test_services_of_one_name_in_two_namespaces_are_two(shared: Rig, replica: Replica, client: httpx.Client):
     other = shared.replica("other")
     shared.publish(service("a", replica.address), service("a", other.address, namespace="team"))
     assert client.get(SCORE).json()["replica"] == replica.path.name
     assert client.get("/api/v1/namespace/team/service/a/score").json()["replica"] == other.path.name
 
 
-def test_other_methods_are_refused(shared, replica, client):
+def test_other_methods_are_refused(shared: Rig, replica: Replica, client: httpx.Client):
     shared.publish(service("a", replica.address))
     response = client.put(SCORE, content=b"x")
     assert (response.status_code, error_of(response)) == (405, "MethodNotAllowed")
@@ -108,14 +110,16 @@ def test_other_methods_are_refused(shared, replica, client):
         {"authorization": f"Bearer {'k' * 300}"},
     ],
 )
-def test_without_a_valid_key_nobody_gets_in(shared, replica, client, headers):
+def test_without_a_valid_key_nobody_gets_in(
+    shared: Rig, replica: Replica, client: httpx.Client, headers: dict[str, str]
+):
     shared.publish(service("a", replica.address, auth=key_policy(KEY)))
     response = client.get(SCORE, headers=headers)
     assert (response.status_code, error_of(response)) == (401, "Unauthorized")
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-def test_two_authorization_headers_are_as_good_as_none(shared, replica, client):
+def test_two_authorization_headers_are_as_good_as_none(shared: Rig, replica: Replica, client: httpx.Client):
     shared.publish(service("a", replica.address, auth=key_policy(KEY)))
     twice = [("authorization", f"Bearer {KEY}"), ("authorization", "Bearer other")]
     assert client.get(SCORE, headers=twice).status_code == 401
@@ -123,23 +127,27 @@ def test_two_authorization_headers_are_as_good_as_none(shared, replica, client):
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 @pytest.mark.parametrize("length", [1, 32, 55, 56, 63, 64, 119, 120, 256])
-def test_a_valid_key_of_any_length_gets_in(shared, replica, client, scheme, length):
+def test_a_valid_key_of_any_length_gets_in(
+    shared: Rig, replica: Replica, client: httpx.Client, scheme: str, length: int
+):
     key = ("0123456789abcdef" * 16)[:length]
     shared.publish(service("a", replica.address, auth=key_policy(key)))
     assert client.get(SCORE, headers={"authorization": f"{scheme} {key}"}).status_code == 200
 
 
-def test_the_replica_never_sees_the_key(shared, replica, client):
+def test_the_replica_never_sees_the_key(shared: Rig, replica: Replica, client: httpx.Client):
     shared.publish(service("a", replica.address, auth=key_policy(KEY)))
     assert KEY not in client.get(SCORE, headers={"authorization": f"Bearer {KEY}"}).text
 
 
-def test_a_service_of_mode_key_without_keys_lets_nobody_in(shared, replica, client):
+def test_a_service_of_mode_key_without_keys_lets_nobody_in(
+    shared: Rig, replica: Replica, client: httpx.Client
+):
     shared.publish(service("a", replica.address, auth=AuthPolicy("key")))
     assert client.get(SCORE, headers={"authorization": f"Bearer {KEY}"}).status_code == 401
 
 
-def test_a_key_of_one_service_does_not_open_another(shared, replica, client):
+def test_a_key_of_one_service_does_not_open_another(shared: Rig, replica: Replica, client: httpx.Client):
     shared.publish(
         service("a", replica.address, auth=key_policy("a" * 32)),
         service("b", replica.address.replace("unix:", "unix:/."), auth=key_policy("b" * 32)),
@@ -147,7 +155,7 @@ def test_a_key_of_one_service_does_not_open_another(shared, replica, client):
     assert client.get(SCORE, headers={"authorization": f"Bearer {'b' * 32}"}).status_code == 401
 
 
-def test_keys_rotate_on_an_open_connection(shared, replica, client):
+def test_keys_rotate_on_an_open_connection(shared: Rig, replica: Replica, client: httpx.Client):
     known = service("a", replica.address, auth=key_policy("old" * 12))
     shared.publish(known)
 
@@ -163,19 +171,21 @@ def test_keys_rotate_on_an_open_connection(shared, replica, client):
     assert same == connection
 
 
-def test_a_request_that_is_too_large_is_refused_before_it_is_sent(shared, replica, client):
+def test_a_request_that_is_too_large_is_refused_before_it_is_sent(
+    shared: Rig, replica: Replica, client: httpx.Client
+):
     shared.publish(service("a", replica.address, max_body_bytes=100))
     response = client.post(SCORE, content=b"x" * 101)
     assert (response.status_code, error_of(response)) == (413, "RequestTooLarge")
     assert client.post(SCORE, content=b"x" * 100).status_code == 200
 
 
-def test_the_key_is_checked_before_the_size(shared, replica, client):
+def test_the_key_is_checked_before_the_size(shared: Rig, replica: Replica, client: httpx.Client):
     shared.publish(service("a", replica.address, max_body_bytes=10, auth=key_policy(KEY)))
     assert client.post(SCORE, content=b"x" * 11).status_code == 401
 
 
-def test_without_replicas_the_answer_says_try_again(shared, client):
+def test_without_replicas_the_answer_says_try_again(shared: Rig, client: httpx.Client):
     shared.publish(service("a"))
     response = client.get(SCORE)
     assert (response.status_code, error_of(response)) == (503, "NoReadyReplica")
@@ -183,24 +193,28 @@ def test_without_replicas_the_answer_says_try_again(shared, client):
     shared.publish()
 
 
-def test_a_replica_that_dies_while_it_answers_is_a_bad_gateway(shared, replica, client):
+def test_a_replica_that_dies_while_it_answers_is_a_bad_gateway(
+    shared: Rig, replica: Replica, client: httpx.Client
+):
     shared.publish(service("a", replica.address))
     response = client.get("/api/v1/service/a/v2/die")
     assert (response.status_code, error_of(response)) == (502, "ReplicaFailed")
 
 
-def test_a_slow_replica_is_a_gateway_timeout(shared, replica, client):
+def test_a_slow_replica_is_a_gateway_timeout(shared: Rig, replica: Replica, client: httpx.Client):
     shared.publish(service("a", replica.address, timeout_seconds=0.2))
     response = client.get("/api/v1/service/a/v2/hold")
     assert (response.status_code, error_of(response)) == (504, "ScoringTimeout")
 
 
-def test_a_dead_replica_that_is_still_listed_costs_no_request(shared, replica, client):
+def test_a_dead_replica_that_is_still_listed_costs_no_request(
+    shared: Rig, replica: Replica, client: httpx.Client
+):
     shared.publish(service("a", replica.address, "unix:/nowhere/to/be/found"))
     assert {client.get(SCORE).status_code for _ in range(20)} == {200}
 
 
-def test_overload_is_said_at_once(shared, replica, client):
+def test_overload_is_said_at_once(shared: Rig, replica: Replica, client: httpx.Client):
     shared.publish(service("a", replica.address, max_concurrent=1, max_pending=0))
 
     with ThreadPoolExecutor(1) as pool:
@@ -214,7 +228,7 @@ def test_overload_is_said_at_once(shared, replica, client):
     assert held.status_code == 200
 
 
-def test_a_draining_replica_gets_no_new_request(shared, replica, client):
+def test_a_draining_replica_gets_no_new_request(shared: Rig, replica: Replica, client: httpx.Client):
     other = shared.replica("other")
     known = service("a", replica.address, other.address)
     draining = tuple(attrs.evolve(e, draining=e.address == replica.address) for e in known.endpoints)
@@ -222,7 +236,7 @@ def test_a_draining_replica_gets_no_new_request(shared, replica, client):
     assert {client.get(SCORE).json()["replica"] for _ in range(20)} == {other.path.name}
 
 
-def test_the_callers_request_id_is_kept(shared, replica, client):
+def test_the_callers_request_id_is_kept(shared: Rig, replica: Replica, client: httpx.Client):
     shared.publish(service("a", replica.address))
     response = client.get(SCORE, headers={"x-request-id": "order-66"})
     assert response.headers["x-request-id"] == "order-66"
@@ -230,7 +244,7 @@ def test_the_callers_request_id_is_kept(shared, replica, client):
 
 
 @pytest.mark.parametrize("bad", ["x" * 101, "a b"])
-def test_a_request_id_that_is_none_is_refused(shared, replica, client, bad):
+def test_a_request_id_that_is_none_is_refused(shared: Rig, replica: Replica, client: httpx.Client, bad: str):
     shared.publish(service("a", replica.address))
     response = client.get(SCORE, headers={"x-request-id": bad})
     assert (response.status_code, error_of(response)) == (431, "HeadersTooLarge")
@@ -239,12 +253,16 @@ def test_a_request_id_that_is_none_is_refused(shared, replica, client, bad):
 @pytest.mark.parametrize(
     "header", ["x-client-id", "x-envoy-retry-on", "x-envoy-internal", "x-forwarded-client-cert"]
 )
-def test_claims_of_the_client_do_not_reach_the_replica(shared, replica, client, header):
+def test_claims_of_the_client_do_not_reach_the_replica(
+    shared: Rig, replica: Replica, client: httpx.Client, header: str
+):
     shared.publish(service("a", replica.address))
     assert header not in client.get(SCORE, headers={header: "me"}).json()["headers"]
 
 
-def test_a_client_cannot_shorten_the_time_limit_by_envoys_headers(shared, replica, client):
+def test_a_client_cannot_shorten_the_time_limit_by_envoys_headers(
+    shared: Rig, replica: Replica, client: httpx.Client
+):
     shared.publish(service("a", replica.address))
     replica.release.set()
     response = client.get("/api/v1/service/a/v2/hold", headers={"x-envoy-upstream-rq-timeout-ms": "1"})
@@ -263,7 +281,7 @@ def test_a_client_cannot_shorten_the_time_limit_by_envoys_headers(shared, replic
         (b"nonsense\r\n\r\n", b"400"),
     ],
 )
-def test_requests_that_mean_harm_get_a_json_error(shared, raw, status):
+def test_requests_that_mean_harm_get_a_json_error(shared: Rig, raw: bytes, status: bytes):
     import socket
 
     with socket.create_connection(("127.0.0.1", shared.settings.port), timeout=10) as connection:
@@ -274,7 +292,7 @@ def test_requests_that_mean_harm_get_a_json_error(shared, raw, status):
     assert set(json.loads(body)) == {"code", "message", "request_id"}
 
 
-def test_settings_of_the_edge_guide_are_in_the_running_envoy(shared):
+def test_settings_of_the_edge_guide_are_in_the_running_envoy(shared: Rig):
     state = memory.read_state(shared.home.router_state)
     assert state is not None
     dump = asyncio.run(Admin(EnvoyFiles(shared.home.router_run, state.parent.pid).admin).config_dump())
@@ -314,7 +332,7 @@ def test_settings_of_the_edge_guide_are_in_the_running_envoy(shared):
 
 
 @pytest.mark.slow
-def test_headers_that_never_end_are_a_request_timeout(shared):
+def test_headers_that_never_end_are_a_request_timeout(shared: Rig):
     import socket
 
     with socket.create_connection(("127.0.0.1", shared.settings.port), timeout=20) as connection:

@@ -100,6 +100,9 @@ def bootstrap(files: EnvoyFiles) -> Json:
         "static_resources": {"clusters": [_xds_cluster(files.xds)]},
         "layered_runtime": {"layers": [_limits_layer(), _published_layer()]},
         "overload_manager": _overload_manager(),
+        # The count of the predecessor's connections is brought up to date with each flush, and a count
+        # that is older than DRAIN_SECONDS would say zero too early.
+        "stats_flush_interval": "0.5s",
     }
 
 

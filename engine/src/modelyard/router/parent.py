@@ -24,7 +24,7 @@ from modelyard.api import SystemError_
 from modelyard.processes import ProcessRef, alive, signal_process, spawn_detached
 from modelyard.router import memory, protos
 from modelyard.router.admin import Admin
-from modelyard.router.bootstrap import EnvoyFiles, file_owner
+from modelyard.router.bootstrap import EnvoyFiles
 from modelyard.router.discovery import Hub
 from modelyard.router.envoys import (
     Envoy,
@@ -32,6 +32,7 @@ from modelyard.router.envoys import (
     finish_envoy,
     finish_replaced,
     start_envoy,
+    sweep,
 )
 from modelyard.router.loads import LoadListener
 from modelyard.router.memory import DRAINING, SERVING, STARTING, STOPPED, SUPERSEDED, ParentState
@@ -84,7 +85,7 @@ class Parent:
         """Serve until told to stop, or until replaced and done."""
         files, base_id = self._lineage()
         self._catch_signals()
-        self._sweep()
+        await sweep(self._places.run, before=self._before)
         self._write_state()
         server = await self._serve_xds(files)
         relaying = asyncio.create_task(self._relay.run())
@@ -107,12 +108,6 @@ class Parent:
         if before is None or before.envoy is None or not alive(before.envoy):
             return EnvoyFiles(self._places.run, self._me.pid), None
         return EnvoyFiles(self._places.run, self._me.pid, before.epoch + 1), before.base_id
-
-    def _sweep(self) -> None:
-        """Remove what killed parents left behind."""
-        for file in self._places.run.iterdir():
-            if (owner := file_owner(file)) and not start_ticks(owner):
-                file.unlink(missing_ok=True)
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -13,6 +13,7 @@ import attrs
 from modelyard.api import RouterSettings, SystemError_, Unavailable
 from modelyard.processes import FileLock, Home, ProcessRef, alive, signal_process, stop_process
 from modelyard.router import memory
+from modelyard.router.envoys import sweep
 from modelyard.router.memory import DRAINING, SERVING, STOPPED, ParentState
 from modelyard.router.parent import Places, spawn_parent
 from modelyard.router.ports import check_port_free
@@ -61,7 +62,9 @@ class RouterProcess:
         async with self._lock():
             parent = self._running_parent()
             if parent is None:
-                if not self._orphan():
+                before = memory.read_state(self._places.state)
+                if before is None or before.envoy is None or not alive(before.envoy):
+                    await sweep(self._places.run, before=None)
                     check_port_free(self._settings)
                 parent = spawn_parent(self._places)
             await self._wait_for(
@@ -119,11 +122,6 @@ class RouterProcess:
         if state is None or state.phase in {DRAINING, STOPPED} or not alive(state.parent):
             return None
         return state.parent
-
-    def _orphan(self) -> bool:
-        """Say whether an Envoy without a parent runs: the new parent takes its port over."""
-        state = memory.read_state(self._places.state)
-        return state is not None and state.envoy is not None and alive(state.envoy)
 
     async def _wait_for(
         self, parent: ProcessRef, done: Callable[[ParentState], bool], seconds: float = _START_SECONDS

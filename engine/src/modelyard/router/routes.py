@@ -44,7 +44,8 @@ def route_configuration(state: RouterState) -> Json:
     for service in services:
         routes += _path_routes(service)
     for selector in (_by_header, _by_v1_header, _by_authority):
-        for service in services:
+        # `a.team` names service a of team before it can be taken for any address of the default's a.
+        for service in sorted(services, key=lambda service: service.namespace == DEFAULT_NAMESPACE):
             routes += _selected_routes(service, *selector(service))
     if (chosen := _default_service(services)) is not None:
         routes += _selected_routes(chosen, "default", [_absent(SERVICE_HEADER), _absent(V1_GRPC_HEADER)])
