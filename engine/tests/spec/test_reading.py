@@ -255,6 +255,7 @@ def test_a_fixed_number_of_replicas_is_both_bounds_and_survives_the_round_trip(p
         ("a: \x07\n", "YAML"),
         ("a: !!int x\n", "valid YAML"),
         ("a: '" + "x" * 1_000_001 + "'", "larger"),
+        ("a: [" + "x," * 50_001 + "]", "values"),
     ],
 )
 def test_a_file_that_is_no_plain_yaml_mapping_is_refused(project: Path, text: str, part: str):
@@ -276,6 +277,22 @@ def test_a_missing_file_says_where_it_was_looked_for(tmp_path: Path):
     with pytest.raises(SpecError) as caught:
         read_service(tmp_path)
     assert str(tmp_path / "engine.yaml") in caught.value.findings[0]["message"]
+
+
+@pytest.mark.parametrize("name", ["engine.yaml", "score.py", "requirements.txt"])
+def test_a_fifo_where_a_file_should_be_is_refused_without_hanging(project: Path, name: str):
+    (project / "engine.yaml").write_text(MINIMAL + "environment: {requirements: requirements.txt}")
+    (project / "requirements.txt").touch()
+    (project / name).unlink()
+    os.mkfifo(project / name)
+    with pytest.raises(SpecError) as caught:
+        read_service(project)
+    assert ["regular" in f["message"] for f in caught.value.findings] == [True]
+
+
+def test_an_endless_device_as_requirements_is_refused(project: Path):
+    found = finding(project, "environment: {requirements: /dev/zero}")
+    assert "regular" in found["message"]
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")

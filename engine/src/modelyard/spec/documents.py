@@ -13,7 +13,6 @@ import yaml
 
 from modelyard.spec.findings import WrongError
 
-MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 30
 MAX_NODES = 50_000
 """Counted with every alias written out, which ends chains of aliases that multiply."""
@@ -123,12 +122,12 @@ class _Builder:
 
     def take(self, event: Any) -> None:
         if isinstance(event, yaml.ScalarEvent):
-            self._done(_scalar(event), event.anchor)
+            self._done(_scalar(event), event.anchor, cost=1)
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             self._open(event)
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             finished = self._stack.pop()
-            self._done(finished.close(), finished.anchor)
+            self._done(finished.close(), finished.anchor, cost=1)
         elif isinstance(event, yaml.AliasEvent):
             self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
@@ -146,10 +145,10 @@ class _Builder:
         node = self._anchors.get(event.anchor)
         if node is None:
             raise DocumentError(f"the alias *{event.anchor} has no finished anchor before it", _line(event))
-        self._done(node, None)
+        self._done(node, None, cost=node.size)
 
-    def _done(self, node: Node, anchor: str | None) -> None:
-        self._count += 1 if self._stack and not isinstance(node.value, Mapping | tuple) else node.size
+    def _done(self, node: Node, anchor: str | None, *, cost: int) -> None:
+        self._count += cost
         if self._count > MAX_NODES:
             raise DocumentError(f"holds over {MAX_NODES} values, aliases written out", node.line)
         if anchor:

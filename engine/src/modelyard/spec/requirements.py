@@ -7,7 +7,8 @@ from pathlib import Path
 import attrs
 from packaging.requirements import InvalidRequirement, Requirement
 
-from modelyard.spec.documents import MAX_FILE_BYTES, Node
+from modelyard.spec.documents import Node
+from modelyard.spec.files import read_text
 from modelyard.spec.findings import WrongError
 from modelyard.spec.kinds import Context, Schema, text_of
 
@@ -85,7 +86,7 @@ def _no_url() -> WrongError:
 def _read_file(source: _Source, base: Path, name: str, node: Node) -> list[str]:
     try:
         path = _inside(source, base, name)
-        text = _text(path)
+        text = read_text(path)
     except WrongError as error:
         source.context.wrong(error, node, source.key)
         return []
@@ -115,16 +116,6 @@ def _inside(source: _Source, base: Path, name: str) -> Path:
     if path in source.reading or len(source.reading) > _MAX_INCLUDES:
         raise WrongError("includes itself", allowed=f"at most {_MAX_INCLUDES} levels of -r")
     return path
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise WrongError(f"is larger than {MAX_FILE_BYTES} bytes ({path})")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise WrongError(f"cannot be read: {reason} ({path})", allowed="a requirements file") from error
 
 
 def _lines(text: str) -> list[tuple[int, str]]:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+from modelyard.spec.files import read_bytes
 from modelyard.spec.findings import WrongError
 
 MAX_SCRIPT_BYTES = 5_000_000
@@ -26,11 +27,7 @@ def check_entry_name(entry: str) -> None:
 
 def check_script(path: Path) -> None:
     """Check that a script exists, parses and defines `run`. Raises `WrongError`."""
-    try:
-        source = path.read_bytes() if path.stat().st_size <= MAX_SCRIPT_BYTES else b""
-    except OSError as error:
-        raise WrongError(f"cannot be read: {error.strerror} ({path})", allowed=_ALLOWED) from error
-    if not _defines(_parsed(source).body, "run"):
+    if not _defines(_parsed(read_bytes(path, most=MAX_SCRIPT_BYTES)).body, "run"):
         raise WrongError("does not define `run`", allowed="a top-level function run(data)")
 
 

@@ -21,11 +21,11 @@ from modelyard.api import (
 )
 from modelyard.spec.documents import DocumentError, Node, node_of, read_yaml
 from modelyard.spec.fields import BY_KEY, FIELDS, GIVEN, Field
+from modelyard.spec.files import read_text
 from modelyard.spec.findings import Report, WrongError
 from modelyard.spec.kinds import Context, TextList
 from modelyard.spec.reading import build, find, missing, read_fields
 from modelyard.spec.scripts import check_entry_name, check_script
-from modelyard.spec.structures import read_text
 
 FILE_NAME = "engine.yaml"
 _SECTIONS: dict[str, type] = {

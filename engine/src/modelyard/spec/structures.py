@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import attrs
 
 from modelyard.api import MAX_MODELS, AcceleratorRequest, ModelRef
-from modelyard.spec.documents import MAX_FILE_BYTES, DocumentError, Node, read_yaml
+from modelyard.spec.documents import DocumentError, Node, read_yaml
+from modelyard.spec.files import read_text
 from modelyard.spec.findings import WrongError, nearest
 from modelyard.spec.kinds import Context, Integer, Number, Schema, Text
 from modelyard.spec.quantities import format_memory, parse_bytes
@@ -144,20 +145,6 @@ class CondaFile:
     def schema(self) -> Schema:
         """Describe it."""
         return {"anyOf": [{"type": "string"}, {"type": "object"}]}
-
-
-def read_text(path: Path) -> str:
-    """Read a text file of bounded size. Raises `WrongError`."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            raise WrongError(f"is larger than {MAX_FILE_BYTES} bytes ({path})")
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise WrongError(f"cannot be read: {error.strerror} ({path})", allowed="an existing file") from error
-    except UnicodeDecodeError as error:
-        raise WrongError(f"is not UTF-8 ({path})", allowed="a text file in UTF-8") from error
 
 
 def _model(node: Node, context: Context, key: str) -> ModelRef | None:
