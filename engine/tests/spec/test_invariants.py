@@ -228,3 +228,13 @@ def test_quantities_mean_what_kubernetes_means(parse: Any, value: object, expect
 def test_what_is_no_quantity_is_refused(parse: Any, value: object):
     with pytest.raises(QuantityError):
         parse(value)
+
+
+def test_every_example_is_accepted_by_schema_and_parser():
+    files = sorted((Path(__file__).parents[3] / "examples").glob("*/engine.yaml"))
+    assert files
+    for file in files:
+        raw: Any = read_yaml(file.read_text()).plain()
+        jsonschema.Draft202012Validator(json_schema()).validate(raw)
+        # what training makes is not in the repository, so files are not asked for
+        assert parse_service(raw, base=file.parent, check_files=False).name
