@@ -60,6 +60,7 @@ class RunningEngine:
     folder: Path
     port: int
     environment: dict[str, str]
+    _client: Client | None = None
 
     @property
     def home(self) -> Home:
@@ -67,7 +68,13 @@ class RunningEngine:
 
     @property
     def client(self) -> Client:
-        return Client(self.home)
+        self._client = self._client or Client(self.home)
+        return self._client
+
+    def close(self) -> None:
+        self.cli("down")
+        if self._client is not None:
+            self._client.close()
 
     def cli(self, *arguments: str | Path, stdin: str = "", cwd: Path | None = None) -> Answer:
         done = subprocess.run(
@@ -197,7 +204,7 @@ def engine_at(folder: Path, environments: Path) -> Iterator[RunningEngine]:
     try:
         yield engine
     finally:
-        engine.cli("down")
+        engine.close()
 
 
 @pytest.fixture

@@ -47,6 +47,13 @@ def healthy(engine: RunningEngine, *, replicas: int) -> bool:
     )
 
 
+def settled_on_one_revision(engine: RunningEngine) -> bool:
+    if not healthy(engine, replicas=1):
+        return False
+    service = engine.client.service("doubler")
+    return {replica.revision for replica in service.replicas} == {service.revision}
+
+
 def answers(engine: RunningEngine, key: str, factor: int = 2) -> bool:
     try:
         answer = engine.post("doubler", {"data": [1]}, key=key, timeout_s=5)
@@ -98,15 +105,24 @@ def test_a_router_restarted_with_a_dead_controller_serves(serving: RunningEngine
     controller, router = controller_pid(serving), serving.client.status().router.pid
     kill(controller)
     kill(router)
-    subprocess.run(
-        [str(ENGINE.parent / "python"), "-m", "modelyard.router", "--detach"],
-        check=True,
+    home = serving.home
+    parent = subprocess.Popen(
+        [
+            *(str(ENGINE.parent / "python"), "-m", "modelyard.router", str(home.router_run)),
+            *("--state", str(home.router_state), "--log", str(home.logs / "router.log")),
+            *("--upstream", str(home.xds_socket)),
+        ],
         env=serving.environment,
-        timeout=20,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     until(lambda: answers(serving, key), seconds=5)
     serving.up()
     until(lambda: healthy(serving, replicas=2))
+    assert serving.client.status().router.pid == parent.pid
+    assert serving.cli("down").code == 0
+    parent.wait(timeout=20)
 
 
 @pytest.mark.parametrize(
@@ -132,9 +148,8 @@ def test_a_deploy_whose_controller_dies_at_any_step_ends_in_one_whole_version(
         assert answers(engine, key, 2) or answers(engine, key, 3)
         del engine.environment["MODELYARD_FAILPOINT"]
         engine.up()
-        until(lambda: healthy(engine, replicas=1), seconds=30)
+        until(lambda: settled_on_one_revision(engine), seconds=40)
         service = engine.client.service("doubler")
-        assert {replica.revision for replica in service.replicas} == {service.revision}
         assert answers(engine, key, 2 if service.revision == 1 else 3)
         on_disk = {entry.name for entry in engine.home.replicas.iterdir()}
         assert on_disk == {replica.id for replica in service.replicas}
