@@ -19,7 +19,7 @@ import attrs
 import httpx
 import pytest
 from modelyard.api import AuthPolicy, RouterSettings
-from modelyard.processes import Home, alive, find_home, signal_process
+from modelyard.processes import Home, ProcessRef, find_home, signal_process
 from modelyard.router import (
     Endpoint,
     LoadReport,
@@ -27,8 +27,8 @@ from modelyard.router import (
     RouterProcess,
     RouterState,
     XdsServer,
-    memory,
 )
+from modelyard_runtime.contract import start_ticks
 
 KEY = "primary-key-of-digits-0123456789abcdef"
 
@@ -199,10 +199,12 @@ class Rig:
         return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **more)
 
     def close(self) -> None:
-        state = memory.read_state(self.home.router_state)
-        for ref in (state.parent, state.envoy) if state is not None else ():
-            if ref is not None and alive(ref):
-                signal_process(ref, signal.SIGKILL)
+        for file in self.home.router_run.glob("envoy-*.pid"):
+            parent, envoy = int(file.stem.partition("-")[2]), int(file.read_text())
+            for pid in (parent, envoy):
+                ref = ProcessRef(pid, start_ticks(pid))
+                if ref.start_ticks and str(self.root) in Path(f"/proc/{pid}/cmdline").read_text():
+                    signal_process(ref, signal.SIGKILL)
         self.stop_control()
         for replica in self.replicas:
             replica.close()

@@ -221,3 +221,12 @@ def test_an_envoy_nobody_wrote_down_is_replaced(own: Rig):
     own.run(own.process.ensure())
     eventually(lambda: serves(own))
     assert not alive(before.envoy)
+
+
+def test_a_disk_that_takes_nothing_costs_no_request(own: Rig):
+    start(own)
+    for name in (memory.SNAPSHOT_FILE, memory.STATE_FILE):
+        (own.home.router_state / name).unlink()
+        (own.home.router_state / name).mkdir()
+    own.publish(service("a", own.replicas[0].address), service("b"))
+    assert serves(own)

@@ -17,7 +17,7 @@ from modelyard.router.memory import (
     write_snapshot,
     write_state,
 )
-from modelyard.router.parent import rotate_log
+from modelyard.router.places import rotate_log
 from modelyard.router.ports import check_port_free
 
 from engine.tests.router.conftest import free_port, service

@@ -6,7 +6,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from modelyard.router.parent import Parent, Places
+from modelyard.router.parent import Parent
+from modelyard.router.places import Places
 from modelyard.telemetry import LogSettings, configure
 
 

@@ -113,7 +113,8 @@ async def sweep(run: Path, *, before: ParentState | None) -> None:
     """Remove what killed parents left behind, an Envoy included that `before` does not know of."""
     kept = before.envoy if before is not None else None
     for file in _files(run):
-        if not (owner := file_owner(file)) or start_ticks(owner):
+        owner = file_owner(file)
+        if not owner or alive(ProcessRef(owner, start_ticks(owner))):
             continue
         stray = _named_envoy(file)
         if stray is not None and stray != kept:

@@ -10,25 +10,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
-import sys
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import attrs
 from modelyard_runtime.contract import start_ticks
 
-from modelyard.api import SystemError_
-from modelyard.processes import ProcessRef, alive, signal_process, spawn_detached
+from modelyard.api import ModelyardError, SystemError_
+from modelyard.processes import ProcessRef, alive, signal_process
 from modelyard.router import memory, protos
 from modelyard.router.admin import Admin
 from modelyard.router.bootstrap import EnvoyFiles
 from modelyard.router.discovery import Hub
 from modelyard.router.envoys import (
     Envoy,
-    clean_environment,
     finish_envoy,
     finish_replaced,
     start_envoy,
@@ -36,6 +33,7 @@ from modelyard.router.envoys import (
 )
 from modelyard.router.loads import LoadListener
 from modelyard.router.memory import DRAINING, SERVING, STARTING, STOPPED, SUPERSEDED, ParentState
+from modelyard.router.places import Places, rotate_log, spawn_parent
 from modelyard.router.relay import Relay
 from modelyard.telemetry import get_logger
 
@@ -46,19 +44,7 @@ _SNAPSHOT_PATIENCE_SECONDS = 1.0
 _FIRST_BACKOFF_SECONDS = 0.2
 _LONGEST_BACKOFF_SECONDS = 10.0
 _STEADY_SECONDS = 60.0
-_LOG_MAX_BYTES = 16_000_000
-_LOG_FILES = 4
 _LEAST_DRAIN_SECONDS = 65.0
-
-
-@attrs.frozen
-class Places:
-    """Where a router lives: sockets, what survives a reboot, its log, and the controller's socket."""
-
-    run: Path
-    state: Path
-    log: Path
-    upstream: Path
 
 
 class Parent:
@@ -69,8 +55,8 @@ class Parent:
         self._me = ProcessRef(os.getpid(), start_ticks(os.getpid()))
         self._before = memory.read_state(places.state)
         self._hub = Hub(self._on_change)
-        self._loads = LoadListener(self._on_load)
         self._relay = Relay(places.upstream, self._hub, node=f"router-{self._me.pid}")
+        self._loads = LoadListener(self._relay.report)
         self._saved = ""
         self._told = asyncio.Event()
         self._live = asyncio.Event()
@@ -80,6 +66,7 @@ class Parent:
         self._envoy: Envoy | None = None
         self._successor: ProcessRef | None = None
         self._successor_wanted = False
+        self._background: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
         """Serve until told to stop, or until replaced and done."""
@@ -88,11 +75,11 @@ class Parent:
         await sweep(self._places.run, before=self._before)
         self._write_state()
         server = await self._serve_xds(files)
-        relaying = asyncio.create_task(self._relay.run())
-        remembering = asyncio.create_task(self._fall_back_to_snapshot())
+        relaying = self._in_background(self._relay.run())
+        remembering = self._in_background(self._fall_back_to_snapshot())
         try:
             await self._start(files, base_id)
-            replacing = asyncio.create_task(self._finish_predecessor())
+            replacing = self._in_background(self._finish_predecessor())
             await self._watch()
             await self._end()
             replacing.cancel()
@@ -101,6 +88,17 @@ class Parent:
                 task.cancel()
             await server.stop(0)
             files.remove()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._background.append(task)
+        return task
+
+    def _raise_failure(self) -> None:
+        """End with the reason when a task failed: Envoy goes on serving, and the next parent takes over."""
+        for task in self._background:
+            if task.done() and not task.cancelled():
+                task.result()
 
     def _lineage(self) -> tuple[EnvoyFiles, int | None]:
         """Continue a living Envoy's line, whoever started it; else begin a new one."""
@@ -159,7 +157,8 @@ class Parent:
         """Keep Envoy alive, its log short and the state file true, until told otherwise."""
         pause, started = _FIRST_BACKOFF_SECONDS, time.monotonic()
         while self._phase in {STARTING, SERVING}:
-            rotate_log(self._places.log, max_bytes=_LOG_MAX_BYTES, files=_LOG_FILES)
+            self._raise_failure()
+            rotate_log(self._places.log)
             if self._envoy is not None and not self._envoy.alive:
                 if time.monotonic() - started > _STEADY_SECONDS:
                     pause = _FIRST_BACKOFF_SECONDS
@@ -255,13 +254,10 @@ class Parent:
         self._relay.settle()
         offered = self._hub.offered
         if self._hub.taken and offered.complete and offered.version != self._saved:
-            memory.write_snapshot(self._places.state, offered)
+            self._remember(lambda: memory.write_snapshot(self._places.state, offered))
             self._saved = offered.version
             if self._phase == SERVING:
                 self._write_state()
-
-    def _on_load(self, content: bytes) -> None:
-        self._relay.report(content)
 
     def _write_state(self) -> None:
         envoy, before = self._envoy, self._before
@@ -272,19 +268,24 @@ class Parent:
             process, epoch, base_id = None, 0, None
         else:
             process, epoch, base_id = envoy.process, envoy.files.epoch, envoy.base_id
-        memory.write_state(
-            self._places.state,
-            ParentState(
-                parent=self._me,
-                phase=self._phase,
-                envoy=process,
-                epoch=epoch,
-                base_id=base_id,
-                port=protos.listening_port(self._items(protos.LISTENER)),
-                restarts=self._restarts,
-                cause=self._cause,
-            ),
+        known = ParentState(
+            parent=self._me,
+            phase=self._phase,
+            envoy=process,
+            epoch=epoch,
+            base_id=base_id,
+            port=protos.listening_port(self._items(protos.LISTENER)),
+            restarts=self._restarts,
+            cause=self._cause,
         )
+        self._remember(lambda: memory.write_state(self._places.state, known))
+
+    def _remember(self, write: Callable[[], None]) -> None:
+        """Write to disk; a full one costs the memory of a restart, never a request."""
+        try:
+            write()
+        except (ModelyardError, OSError) as error:
+            _log.error("not_remembered", cause=str(error))
 
 
 def _connections_before(admin: Admin) -> Callable[[], Awaitable[int]]:
@@ -297,26 +298,3 @@ def _connections_before(admin: Admin) -> Callable[[], Awaitable[int]]:
             return 1  # nobody can tell: leave it to the time limits
 
     return ask
-
-
-def rotate_log(log: Path, *, max_bytes: int, files: int) -> None:
-    """Keep a log short by copying it away and cutting it: its writers hold it open and need not know."""
-    try:
-        if log.stat().st_size <= max_bytes:
-            return
-    except FileNotFoundError:
-        return
-    for number in range(files - 1, 1, -1):
-        older = log.with_name(f"{log.name}.{number - 1}")
-        if older.exists():
-            older.replace(log.with_name(f"{log.name}.{number}"))
-    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
-    os.truncate(log, 0)
-
-
-def spawn_parent(places: Places) -> ProcessRef:
-    """Start a parent in a session of its own."""
-    folders = [str(places.run), "--state", str(places.state), "--log", str(places.log)]
-    argv = [sys.executable, "-m", "modelyard.router", *folders, "--upstream", str(places.upstream)]
-    environment = clean_environment(os.environ, also=("PYTHONPATH", "LD_LIBRARY_PATH"))
-    return spawn_detached(argv, cwd=places.run, env=environment, log=places.log)

@@ -15,7 +15,7 @@ from modelyard.processes import FileLock, Home, ProcessRef, alive, signal_proces
 from modelyard.router import memory
 from modelyard.router.envoys import sweep
 from modelyard.router.memory import DRAINING, SERVING, STOPPED, ParentState
-from modelyard.router.parent import Places, spawn_parent
+from modelyard.router.places import Places, spawn_parent
 from modelyard.router.ports import check_port_free
 
 LOG_FILE = "router.log"

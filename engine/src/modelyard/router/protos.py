@@ -5,6 +5,7 @@ They come without types, so what leaves here is typed by hand: bytes, JSON and t
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
@@ -57,7 +58,8 @@ _LRS = "envoy.service.load_stats.v3.LoadReportingService"
 _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 _INVALID_ARGUMENT = 3
 
-RpcError = grpc.aio.AioRpcError
+STREAM_ERRORS = (grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
+"""What a stream raises when the other side is gone."""
 
 Heard = TypeVar("Heard")
 Said = TypeVar("Said")
@@ -254,7 +256,7 @@ class ControlPlane:
         await self._channel.close()
 
     def discover(self) -> Stream[Answer, Ask]:
-        """Open an ADS stream; errors surface as `RpcError` from its first use."""
+        """Open an ADS stream; errors surface as `STREAM_ERRORS` from its first use."""
         call = self._channel.stream_stream(
             f"/{_ADS}/StreamAggregatedResources",
             request_serializer=_ask_to_bytes,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modelyard.router import protos
 from modelyard.router.discovery import Hub
-from modelyard.router.protos import Answer, Ask, ControlPlane, RpcError, Stream
+from modelyard.router.protos import Answer, Ask, ControlPlane, Stream
 from modelyard.router.resources import TypedResources
 
 _FIRST_PAUSE_SECONDS = 0.05
@@ -49,7 +49,7 @@ class Relay:
             self._heard = False
             self._pending.clear()
             plane = ControlPlane(self._upstream)
-            with contextlib.suppress(RpcError, asyncio.InvalidStateError):
+            with contextlib.suppress(*protos.STREAM_ERRORS):
                 await self._follow(plane)
             await plane.close()
             pause = _FIRST_PAUSE_SECONDS if self._heard else min(pause * 2, _LONGEST_PAUSE_SECONDS)

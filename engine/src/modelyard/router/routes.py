@@ -177,7 +177,7 @@ _RETRIES: Json = {
     # Neither has reached the replica's code: sending it again scores nothing twice.
     "retryOn": "connect-failure,refused-stream",
     "numRetries": 2,
-    "hostSelectionRetryMaxAttempts": 3,
+    "hostSelectionRetryMaxAttempts": "20",  # picks are random: few tries would often meet the dead one again
     "retryHostPredicate": [
         {
             "name": "envoy.retry_host_predicates.previous_hosts",
