@@ -136,6 +136,8 @@ DRAIN = DrainFacts(
         ({}, DrainStep.STOP),
         ({"acknowledged": False}, DrainStep.WAIT_FOR_ROUTERS),
         ({"told": False}, DrainStep.TELL_REPLICA),
+        ({"told": False, "router_in_flight": 1}, DrainStep.WAIT_FOR_IDLE),
+        ({"told": False, "router_in_flight": None}, DrainStep.WAIT_FOR_IDLE),
         ({"router_in_flight": 1}, DrainStep.WAIT_FOR_IDLE),
         ({"router_in_flight": None}, DrainStep.WAIT_FOR_IDLE),
         ({"replica_in_flight": 2}, DrainStep.WAIT_FOR_IDLE),

@@ -35,7 +35,7 @@ from modelyard.control import BusyScaler
 from modelyard.controller import Built, Controller, Inspection, Kept, Parts
 from modelyard.host import Host, load
 from modelyard.processes import Home, find_home
-from modelyard.router import LoadReport, RouterState, XdsStatus
+from modelyard.router import Endpoint, LoadReport, RouterState, XdsStatus
 from modelyard.testing import FakeDeviceBackend, FakePlace, FakeTarget, InMemoryRegistry, plugin_from
 
 DEADLINE_SECONDS = 10.0
@@ -244,6 +244,7 @@ class Machine:
             wall_clock=time.time,
             new_suffix=lambda: next(self.suffixes),
             interval_seconds=0.01,
+            settle_seconds=0.02,
             acknowledge_seconds=0.5,
         )
         settings = EngineSettings(registry=InMemoryRegistry().name)
@@ -281,14 +282,15 @@ class Machine:
 
     def endpoints(self, name: str = "digits") -> set[str]:
         """Name the replicas that get new requests, as the router was last told."""
+        return {one.replica for one in self._endpoints(name) if not one.draining}
+
+    def draining(self, name: str = "digits") -> set[str]:
+        """Name the replicas that only finish what they have."""
+        return {one.replica for one in self._endpoints(name) if one.draining}
+
+    def _endpoints(self, name: str) -> tuple[Endpoint, ...]:
         services = self.states[-1].services if self.states else ()
-        return {
-            one.replica
-            for service in services
-            if service.name == name
-            for one in service.endpoints
-            if not one.draining
-        }
+        return next((one.endpoints for one in services if one.name == name), ())
 
 
 @pytest.fixture

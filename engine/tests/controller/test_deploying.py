@@ -76,17 +76,15 @@ def test_an_old_replica_with_a_request_in_flight_is_stopped_only_when_it_is_idle
             address = machine.place.replicas[old].address
             machine.load["digits"] = {address: 1}
             operation = await engine.deploy(machine.spec(code="x = 1\ndef run(d): return 2\n"))
-            await machine.eventually(
-                lambda: (
-                    old in machine.place.replicas
-                    and machine.place.replicas[old].phase is ReplicaPhase.DRAINING
-                )
-            )
-            draining = next(e for e in machine.states[-1].services[0].endpoints if e.replica == old)
-            assert draining.draining
+            await machine.eventually(lambda: old in machine.draining())
+            await asyncio.sleep(0.1)
+            assert machine.place.replicas[old].phase is ReplicaPhase.READY, "told before the router is idle"
+            machine.place.change(old, in_flight=1)
+            machine.load["digits"] = {}
+            await machine.eventually(lambda: machine.place.replicas[old].phase is ReplicaPhase.DRAINING)
             await asyncio.sleep(0.1)
             assert old in machine.place.replicas
-            machine.load["digits"] = {}
+            machine.place.change(old, in_flight=0)
             done = await machine.finish(engine, operation)
             assert done.state is OperationState.SUCCEEDED
             assert old not in machine.place.replicas

@@ -15,7 +15,6 @@ from modelyard.api import (
     NotFound,
     OperationState,
     ReplicaFailed,
-    ReplicaPhase,
     Scaled,
     ScalingSpec,
     Secret,
@@ -246,7 +245,7 @@ def test_a_delete_cannot_be_cancelled(machine: Machine):
             operation = await engine.delete("digits")
             with pytest.raises(Conflict):
                 await engine.cancel(operation.id)
-            await machine.eventually(lambda: machine.place.replicas[only].phase is ReplicaPhase.DRAINING)
+            await machine.eventually(lambda: only in machine.draining())
             assert engine.service("digits").state is ServiceState.DELETING
             machine.load.clear()
             await machine.finish(engine, operation)

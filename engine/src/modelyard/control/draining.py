@@ -1,8 +1,9 @@
 """The drain of one replica, as a sequence in which no request is lost.
 
-Mark it DRAINING -> every router acknowledges -> tell the replica -> in flight zero at the routers and in
-the replica -> stop that very replica -> forget it. Removed at once, its requests would vanish from the
-routers' counts while they still run.
+Mark it DRAINING -> every router acknowledges -> nothing in flight at the routers -> tell the replica, which
+from there on refuses what is new -> nothing in flight in the replica -> stop that very replica -> forget it.
+Removed at once, its requests would vanish from the routers' counts while they still run; told too early, it
+would refuse what a router sends in the moment before its workers know.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class DrainStep(enum.Enum):
 
 @attrs.frozen
 class DrainFacts:
-    """What is known now. Counts are None while nobody has said since the routers acknowledged."""
+    """What is known now. Counts are None while nobody has said since the step that they judge."""
 
     alive: bool
     """Whether the replica can still be running requests."""
@@ -43,7 +44,8 @@ def next_drain_step(facts: DrainFacts) -> DrainStep:
         return DrainStep.STOP
     if not facts.acknowledged:
         return DrainStep.WAIT_FOR_ROUTERS
+    if facts.router_in_flight != 0:
+        return DrainStep.WAIT_FOR_IDLE
     if not facts.told:
         return DrainStep.TELL_REPLICA
-    idle = facts.router_in_flight == 0 and facts.replica_in_flight == 0
-    return DrainStep.STOP if idle else DrainStep.WAIT_FOR_IDLE
+    return DrainStep.STOP if facts.replica_in_flight == 0 else DrainStep.WAIT_FOR_IDLE

@@ -54,7 +54,7 @@ async def assemble(home: Home, settings: EngineSettings, host: Host, parts: Part
     xds = parts.xds(loads.take)
     keys = KeyStore(home.keys)
     routing = Routing(host=host, memory=memory, fleet=fleet, keys=keys, xds=xds, settings=settings.router)
-    removing = Removing(memory=memory, fleet=fleet, routing=routing, xds=xds, loads=loads, clock=parts.clock)
+    removing = Removing(memory=memory, fleet=fleet, routing=routing, xds=xds, loads=loads, parts=parts)
     return Crew(
         home=home,
         settings=settings,

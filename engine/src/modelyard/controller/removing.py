@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import attrs
 
@@ -16,7 +16,7 @@ from modelyard.control import DrainFacts, DrainStep, next_drain_step
 from modelyard.controller.fleet import Fleet
 from modelyard.controller.loads import Loads
 from modelyard.controller.memory import Memory
-from modelyard.controller.ports import Xds
+from modelyard.controller.ports import Parts, Xds
 from modelyard.controller.routing import Routing
 from modelyard.store import GrantRecord, RevisionRecord
 
@@ -47,14 +47,15 @@ class Removing:
         routing: Routing,
         xds: Xds,
         loads: Loads,
-        clock: Callable[[], float],
+        parts: Parts,
     ) -> None:
         self._memory = memory
         self._fleet = fleet
         self._routing = routing
         self._xds = xds
         self._loads = loads
-        self._clock = clock
+        self._clock = parts.clock
+        self._settle_seconds = parts.settle_seconds
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._retry_at: dict[str, float] = {}
 
@@ -141,9 +142,9 @@ class Removing:
         )
 
     def _router_in_flight(self, grant: GrantRecord, progress: _Progress) -> int | None:
-        since = progress.acknowledged_at
-        if since is None:
+        if progress.acknowledged_at is None:
             return None
+        since = progress.acknowledged_at + self._settle_seconds
         count = self._loads.at_address(grant.service, grant.address, since=since)
         silent = self._clock() - since > SILENCE_SECONDS
         return 0 if count is None and silent else count
