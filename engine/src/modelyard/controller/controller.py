@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Self
 
 import attrs
@@ -41,6 +41,7 @@ from modelyard.controller.deploying import RollOut
 from modelyard.controller.inspecting import list_devices, make_plan, next_revision, run_checks
 from modelyard.controller.operations import Body
 from modelyard.controller.ports import Parts
+from modelyard.controller.pulse import repeat
 from modelyard.controller.reconciling import Reconciling
 from modelyard.controller.viewing import logs_of, status_of, view_of
 from modelyard.host import Host
@@ -112,8 +113,8 @@ class Controller:
                 crew.operations.resume(record.operation.id, self._body(record.operation.kind))
         interval = crew.parts.interval_seconds
         self._loops = [
-            asyncio.create_task(_repeat(self._reconciling.tick, interval), name="reconcile"),
-            asyncio.create_task(_repeat(self._autoscaling.tick, interval), name="scale"),
+            asyncio.create_task(repeat(self._reconciling.tick, interval), name="reconcile"),
+            asyncio.create_task(repeat(self._autoscaling.tick, interval), name="scale"),
         ]
 
     async def _stop_replicas(self) -> None:
@@ -298,15 +299,3 @@ class Controller:
         )
         await self._memory.save(OperationRecord(operation))
         return operation
-
-
-async def _repeat(tick: Callable[[], Awaitable[None]], interval_seconds: float) -> None:
-    """Run a tick for ever; one that fails is logged, and the next one comes all the same."""
-    last = ""
-    while True:
-        (outcome,) = await asyncio.gather(tick(), return_exceptions=True)
-        now = repr(outcome) if isinstance(outcome, Exception) else ""
-        if now and now != last:
-            log.error("a loop failed", exc_info=outcome if isinstance(outcome, Exception) else None)
-        last = now
-        await asyncio.sleep(interval_seconds)

@@ -1,9 +1,13 @@
-"""Wake everybody who waits for a change; what changed, each looks up anew."""
+"""Rhythm: wake everybody who waits for a change (what changed, each looks up anew); run a tick for ever."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
 
 
 class Pulse:
@@ -21,3 +25,15 @@ class Pulse:
         """Wait for the next beat, or until the time is up."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._next.wait(), at_most_seconds)
+
+
+async def repeat(tick: Callable[[], Awaitable[None]], interval_seconds: float) -> None:
+    """Run a tick for ever; one that fails is logged, and the next one comes all the same."""
+    last = ""
+    while True:
+        (outcome,) = await asyncio.gather(tick(), return_exceptions=True)
+        now = repr(outcome) if isinstance(outcome, Exception) else ""
+        if now and now != last:
+            log.error("a loop failed", exc_info=outcome if isinstance(outcome, Exception) else None)
+        last = now
+        await asyncio.sleep(interval_seconds)
