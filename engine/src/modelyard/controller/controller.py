@@ -274,8 +274,6 @@ class Controller:
         await crew.routing.settle(timeout_seconds=crew.parts.acknowledge_seconds)
         return fresh
 
-    # --- inside ------------------------------------------------------------------------------
-
     def _new(self, kind: OperationKind, name: str, revision: int) -> Operation:
         return self._crew.operations.new(kind, name, revision, uuid.uuid4().hex[:12])
 
