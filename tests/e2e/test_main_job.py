@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import SCORE, RunningEngine, doubler, until
+from tests.conftest import SCORE, Prober, RunningEngine, doubler, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -171,3 +171,27 @@ def test_under_load_replicas_are_added_and_no_request_is_lost(engine: RunningEng
         until(lambda: len(engine.client.service("doubler").replicas) == 3)
         assert {future.result().status_code for future in asked} == {200}
     assert any(record.wanted == 3 for record in engine.client.scaling("doubler"))
+
+
+def test_rollouts_and_scaling_up_and_down_under_load_lose_no_request(engine: RunningEngine, tmp_path: Path):
+    folder = doubler(tmp_path / "doubler", more="replicas: 2\nrequest: {queue_wait: 20s}\n")
+    engine.deploy(folder)
+    key = engine.key("doubler")
+    prober = Prober(lambda _: engine.post("doubler", {"data": [1], "sleep": 0.02}, key=key))
+    with prober.running():
+        for number in range(3):
+            assert engine.cli("scale", "doubler", "--replicas", "1").code == 0
+            assert engine.cli("scale", "doubler", "--replicas", "3").code == 0
+            doubler(folder, factor=number, more="replicas: 2\nrequest: {queue_wait: 20s}\n")
+            engine.deploy(folder)
+    assert prober.failures == []
+    assert prober.answered > 100
+
+
+def test_stopping_and_starting_the_engine_brings_the_services_back(engine: RunningEngine, tmp_path: Path):
+    engine.deploy(doubler(tmp_path / "doubler"))
+    key = engine.key("doubler")
+    assert engine.cli("down").code == 0
+    assert not engine.home.replicas.exists() or list(engine.home.replicas.iterdir()) == []
+    engine.up()
+    until(lambda: engine.post("doubler", {"data": [1]}, key=key).status_code == 200)

@@ -49,7 +49,8 @@ class Workload:
     environment: str
     code_dir: str
     model_dir: str
-    """The root that holds `<name>/<version>/...`; empty when there are no models."""
+    """AZUREML_MODEL_DIR as the script shall see it: the model's own folder when there is one model, the root of
+    `<name>/<version>/...` when there are several, empty when there are none."""
     replicas: tuple[ReplicaPlan, ...] = ()
 
 

@@ -18,6 +18,7 @@ from modelyard.api import (
     NotFound,
     Registry,
     ServiceSpec,
+    SnapshotError,
     SnapshotLimits,
     Unavailable,
 )
@@ -59,7 +60,7 @@ class LocalArtifacts:
 
     async def inspect(self, spec: ServiceSpec) -> Inspection:
         """Look; change nothing."""
-        code = await asyncio.to_thread(take_snapshot, Path(spec.code.source), self._limits)
+        code = await asyncio.to_thread(_take_code, spec, self._limits)
         models = await self._take_models(spec)
         key, is_cached = await self._look_up(spec.environment)
         return Inspection(
@@ -76,7 +77,7 @@ class LocalArtifacts:
         """Copy code and models by content, then into the registry."""
         async with self._trees:
             source = Path(spec.code.source)
-            code = await asyncio.to_thread(take_snapshot, source, self._limits)
+            code = await asyncio.to_thread(_take_code, spec, self._limits)
             tree = await asyncio.to_thread(materialise, source, code, self._home.snapshots)
             models = await self._take_models(spec)
             root, model_dir = await asyncio.to_thread(
@@ -162,3 +163,15 @@ def _remove_unlinked(blobs: Path) -> None:
     for blob in blobs.iterdir():
         if blob.stat().st_nlink == 1:
             blob.unlink(missing_ok=True)
+
+
+def _take_code(spec: ServiceSpec, limits: SnapshotLimits) -> Snapshot:
+    code = take_snapshot(Path(spec.code.source), limits)
+    for needed in filter(None, (spec.code.entry, spec.code.sample)):
+        if not code.holds(needed):
+            raise SnapshotError(
+                f"{needed} is left out of the snapshot",
+                place=code.ignore_file or spec.code.source,
+                remedy=f"take the pattern that matches {needed} out of the ignore file",
+            )
+    return code

@@ -126,8 +126,8 @@ class Parts:
     """Six fresh letters or digits."""
     interval_seconds: float = 0.25
     """How often replicas are looked at."""
-    settle_seconds: float = 1.25
-    """After a router acknowledged, its workers may still act on what they knew: Envoy hands changed health
-    on within its update merge window, 1 s unless told otherwise."""
+    settle_seconds: float = 0.3
+    """After a router acknowledged, its workers may for a moment still act on what they knew; one load report
+    (250 ms) past that moment is believed."""
     acknowledge_seconds: float = 30.0
     """How long a router may take to acknowledge; it may just be starting."""

@@ -38,7 +38,8 @@ def cluster(service: RoutedService) -> Json:
         "connectTimeout": seconds(1),
         "perConnectionBufferLimitBytes": 32 * 1024,
         "lbPolicy": "LEAST_REQUEST",
-        "commonLbConfig": {"healthyPanicThreshold": {"value": 0.0}},
+        # Without a window: an acknowledged "draining" must hold at once, not after Envoy's default second.
+        "commonLbConfig": {"healthyPanicThreshold": {"value": 0.0}, "updateMergeWindow": seconds(0)},
         "lrsServer": {"self": {}},
         "typedExtensionProtocolOptions": {_PROTOCOL_OPTIONS: _OPTIONS},
         "circuitBreakers": {
