@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from litestar import Litestar
-from litestar.di import Provide
+from litestar.datastructures import State
 from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -25,10 +25,7 @@ def build_app(engine: ManagedEngine, *, shutdown: Callable[[ShutdownRequest], No
     """Build the application for one engine; `shutdown` is told when a caller asks for the end."""
     app = Litestar(
         route_handlers=ROUTES,
-        dependencies={
-            "engine": Provide(lambda: engine, sync_to_thread=False),
-            "shutdown": Provide(lambda: shutdown, sync_to_thread=False),
-        },
+        state=State({"engine": engine, "shutdown": shutdown}),
         exception_handlers=HANDLERS,
         response_class=WireResponse,
         openapi_config=OpenAPIConfig(title="Modelyard management", version=__version__),

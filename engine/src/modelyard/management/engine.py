@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Protocol
+from typing import Protocol
 
-from litestar.params import Dependency
+from litestar.datastructures import State
 
 from modelyard.api import (
     Device,
@@ -102,8 +102,9 @@ class ManagedEngine(Protocol):
         ...
 
 
-Engine = Annotated[ManagedEngine, Dependency(skip_validation=True)]
-"""A handler's parameter of this type is the engine that the app was built for."""
+class ServedState(State):
+    """What every handler gets as `state`: the engine, and how to end it."""
 
-Shutdown = Annotated[Callable[[ShutdownRequest], None], Dependency(skip_validation=True)]
-"""Tells the daemon to end; returns at once."""
+    engine: ManagedEngine
+    shutdown: Callable[[ShutdownRequest], None]
+    """Tells the daemon to end; returns at once."""

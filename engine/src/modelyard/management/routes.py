@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from litestar import delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
 from modelyard.api import (
@@ -28,139 +28,143 @@ from modelyard.client.requests import (
     ShutdownRequest,
     read_request,
 )
-from modelyard.management.engine import Engine, Shutdown
+from modelyard.management.engine import ServedState
 from modelyard.management.streams import MEDIA_TYPE, json_lines
 
 MAX_LOG_LINES = 100_000
 Body = dict[str, Any]
-Lines = Annotated[int, Parameter(ge=0, le=MAX_LOG_LINES)]
+Name = FromPath[str]
+Lines = Annotated[int, QueryParameter(ge=0, le=MAX_LOG_LINES)]
 
 
 @get("/v1/status", sync_to_thread=False)
-def status(engine: Engine) -> EngineStatus:
+def status(state: ServedState) -> EngineStatus:
     """Say what runs."""
-    return engine.status()
+    return state.engine.status()
 
 
 @get("/v1/plugins", sync_to_thread=False)
-def plugins(engine: Engine) -> tuple[PluginRecord, ...]:
+def plugins(state: ServedState) -> tuple[PluginRecord, ...]:
     """List every plugin."""
-    return engine.plugins()
+    return state.engine.plugins()
 
 
 @get("/v1/devices")
-async def devices(engine: Engine) -> tuple[Device, ...]:
+async def devices(state: ServedState) -> tuple[Device, ...]:
     """List the devices."""
-    return await engine.devices()
+    return await state.engine.devices()
 
 
 @get("/v1/doctor")
-async def doctor(engine: Engine) -> tuple[Finding, ...]:
+async def doctor(state: ServedState) -> tuple[Finding, ...]:
     """Run every check."""
-    return await engine.doctor()
+    return await state.engine.doctor()
 
 
 @post("/v1/shutdown", status_code=202, sync_to_thread=False)
-def stop_engine(data: Body, shutdown: Shutdown) -> None:
+def stop_engine(data: JSONBody[Body], state: ServedState) -> None:
     """Begin to stop; the controller is gone once its pid file is."""
-    shutdown(read_request(ShutdownRequest, data))
+    state.shutdown(read_request(ShutdownRequest, data))
 
 
 @post("/v1/plan", status_code=200)
-async def plan(data: Body, engine: Engine) -> Plan:
+async def plan(data: JSONBody[Body], state: ServedState) -> Plan:
     """Say what a deploy of this specification would do."""
-    return await engine.plan(_spec(data))
+    return await state.engine.plan(_spec(data))
 
 
 @post("/v1/services", status_code=202)
-async def deploy(data: Body, engine: Engine) -> Operation:
+async def deploy(data: JSONBody[Body], state: ServedState) -> Operation:
     """Start to deploy this specification."""
-    return await engine.deploy(_spec(data))
+    return await state.engine.deploy(_spec(data))
 
 
 @get("/v1/services", sync_to_thread=False)
-def services(engine: Engine) -> tuple[ServiceView, ...]:
+def services(state: ServedState) -> tuple[ServiceView, ...]:
     """List the services."""
-    return engine.services()
+    return state.engine.services()
 
 
 @get("/v1/services/{name:str}", sync_to_thread=False)
-def service(name: str, engine: Engine) -> ServiceView:
+def service(name: Name, state: ServedState) -> ServiceView:
     """Show one service."""
-    return engine.service(name)
+    return state.engine.service(name)
 
 
 @delete("/v1/services/{name:str}", status_code=202)
-async def remove(name: str, engine: Engine) -> Operation:
+async def remove(name: Name, state: ServedState) -> Operation:
     """Drain the service and remove everything it made."""
-    return await engine.delete(name)
+    return await state.engine.delete(name)
 
 
 @post("/v1/services/{name:str}/rollback", status_code=202)
-async def rollback(name: str, data: Body, engine: Engine) -> Operation:
+async def rollback(name: Name, data: JSONBody[Body], state: ServedState) -> Operation:
     """Go back to a revision."""
-    return await engine.rollback(name, read_request(RollbackRequest, data).revision)
+    return await state.engine.rollback(name, read_request(RollbackRequest, data).revision)
 
 
 @post("/v1/services/{name:str}/scale", status_code=202)
-async def scale(name: str, data: Body, engine: Engine) -> Operation:
+async def scale(name: Name, data: JSONBody[Body], state: ServedState) -> Operation:
     """Change the bounds."""
     asked = read_request(ScaleRequest, data)
-    return await engine.scale(name, minimum=asked.minimum, maximum=asked.maximum, replicas=asked.replicas)
+    return await state.engine.scale(
+        name, minimum=asked.minimum, maximum=asked.maximum, replicas=asked.replicas
+    )
 
 
 @get("/v1/services/{name:str}/keys", sync_to_thread=False)
-def keys(name: str, engine: Engine) -> KeyPair:
+def keys(name: Name, state: ServedState) -> KeyPair:
     """Give both keys in clear."""
-    return engine.keys(name)
+    return state.engine.keys(name)
 
 
 @post("/v1/services/{name:str}/keys", status_code=200)
-async def rotate_key(name: str, data: Body, engine: Engine) -> KeyPair:
+async def rotate_key(name: Name, data: JSONBody[Body], state: ServedState) -> KeyPair:
     """Replace one key; live at the router when this answers."""
     asked = read_request(RotateKeyRequest, data)
-    return await engine.rotate_key(name, asked.slot, asked.value)
+    return await state.engine.rotate_key(name, asked.slot, asked.value)
 
 
 @get("/v1/services/{name:str}/scaling", sync_to_thread=False)
-def scaling(name: str, engine: Engine) -> tuple[ScalingRecord, ...]:
+def scaling(name: Name, state: ServedState) -> tuple[ScalingRecord, ...]:
     """List the scaler's last decisions."""
-    return engine.scaling(name)
+    return state.engine.scaling(name)
 
 
 @get("/v1/services/{name:str}/logs", media_type=MEDIA_TYPE, sync_to_thread=False)
 def logs(
-    name: str,
-    engine: Engine,
+    name: Name,
+    state: ServedState,
     *,
-    replica: str | None = None,
+    replica: FromQuery[str | None] = None,
     lines: Lines = 100,
-    follow: bool = False,
+    follow: FromQuery[bool] = False,
 ) -> Stream:
     """Stream log lines as JSON lines `{"value": "<line>"}`."""
-    engine.service(name)  # an unknown name is a 404, not a stream that ends in an error
+    state.engine.service(name)  # an unknown name is a 404, not a stream that ends in an error
     return Stream(
-        json_lines(engine.logs(name, replica=replica, lines=lines, follow=follow)), media_type=MEDIA_TYPE
+        json_lines(state.engine.logs(name, replica=replica, lines=lines, follow=follow)),
+        media_type=MEDIA_TYPE,
     )
 
 
 @get("/v1/operations/{operation_id:str}", sync_to_thread=False)
-def operation(operation_id: str, engine: Engine) -> Operation:
+def operation(operation_id: Name, state: ServedState) -> Operation:
     """Look at an operation once."""
-    return engine.operation(operation_id)
+    return state.engine.operation(operation_id)
 
 
 @get("/v1/operations/{operation_id:str}/events", media_type=MEDIA_TYPE, sync_to_thread=False)
-def events(operation_id: str, engine: Engine) -> Stream:
+def events(operation_id: Name, state: ServedState) -> Stream:
     """Stream the operation at each change, as JSON lines `{"value": {...}}`, until it is finished."""
-    engine.operation(operation_id)
-    return Stream(json_lines(engine.watch(operation_id)), media_type=MEDIA_TYPE)
+    state.engine.operation(operation_id)
+    return Stream(json_lines(state.engine.watch(operation_id)), media_type=MEDIA_TYPE)
 
 
 @post("/v1/operations/{operation_id:str}/cancel", status_code=202)
-async def cancel(operation_id: str, engine: Engine) -> Operation:
+async def cancel(operation_id: Name, state: ServedState) -> Operation:
     """Ask for an end."""
-    return await engine.cancel(operation_id)
+    return await state.engine.cancel(operation_id)
 
 
 ROUTES = [
