@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,8 +30,8 @@ _ERROR_STATUS = 400
 class Transport:
     """One connection pool to one controller; opened with the first request."""
 
-    def __init__(self, socket: Path, *, timeout_seconds: float) -> None:
-        self._socket = socket
+    def __init__(self, path: Path, *, timeout_seconds: float) -> None:
+        self._path = path
         self._timeout_seconds = timeout_seconds
         self._http: httpx.Client | None = None
 
@@ -74,14 +75,24 @@ class Transport:
         import httpx
 
         if self._http is None:
+            self._knock()
             self._http = httpx.Client(
-                transport=httpx.HTTPTransport(uds=str(self._socket)),
+                transport=httpx.HTTPTransport(uds=str(self._path)),
                 base_url="http://modelyard",
                 timeout=self._timeout_seconds,
                 headers={"content-type": "application/json"},
                 trust_env=False,  # a proxy has no business on a unix socket
             )
         return self._http
+
+    def _knock(self) -> None:
+        """Fail early and cleanly where nobody listens: httpx would leave its socket open behind it."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
+            door.settimeout(self._timeout_seconds)
+            try:
+                door.connect(str(self._path))
+            except OSError as error:
+                raise not_running(self._path) from error
 
     def _raise_for(self, status: int, content: bytes) -> None:
         if status < _ERROR_STATUS:
@@ -99,24 +110,25 @@ class Transport:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise not_running(self._socket) from error
+            self.close()
+            raise not_running(self._path) from error
         except httpx.TimeoutException as error:
             raise Unavailable(
                 "the engine did not answer in time",
-                place=str(self._socket),
+                place=str(self._path),
                 remedy="try again; `engine logs` and controller.log tell what it does",
             ) from error
         except httpx.TransportError as error:
             raise Unavailable(
                 f"the engine broke off its answer: {error}",
-                place=str(self._socket),
+                place=str(self._path),
                 remedy="run `engine up`: what was under way is taken up again",
             ) from error
 
 
-def not_running(socket: Path) -> Unavailable:
+def not_running(path: Path) -> Unavailable:
     """Give the error of an engine nobody started."""
-    return Unavailable("the engine is not running", place=str(socket), remedy="engine up")
+    return Unavailable("the engine is not running", place=str(path), remedy="engine up")
 
 
 def _stream_value(kind: type[T], line: str, path: str) -> T:

@@ -80,10 +80,10 @@ def _leave(stopping: Stopping, request: ShutdownRequest) -> None:
 
 def _report(home: Home, given: argparse.Namespace) -> None:
     configure(LogSettings(level="CRITICAL"))  # what went wrong is in the report itself
-    settings = settings_with(
-        read_settings(home.settings_file), address=None, port=None, strict=given.strict_plugins
-    )
     try:
+        settings = settings_with(
+            read_settings(home.settings_file), address=None, port=None, strict=given.strict_plugins
+        )
         content: dict[str, object] = {"value": wire.to_raw(asyncio.run(_ask(settings, given.what)))}
     except ModelyardError as error:
         content = {"error": failures.error_to_raw(error)}
