@@ -21,7 +21,8 @@ help: ## Show this list
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv .venv || { echo "the venv module is missing: install it (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(UV) pip install --quiet --python .venv --require-hashes -r requirements.lock
+	@# uv over again, through itself: its cache then holds every package of the lock, for installs without a network
+	$(UV) pip install --quiet --python .venv --reinstall-package uv --require-hashes -r requirements.lock
 	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@
 
