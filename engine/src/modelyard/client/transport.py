@@ -74,8 +74,8 @@ class Transport:
     def _open(self) -> httpx.Client:
         import httpx
 
+        self._knock()
         if self._http is None:
-            self._knock()
             self._http = httpx.Client(
                 transport=httpx.HTTPTransport(uds=str(self._path)),
                 base_url="http://modelyard",

@@ -80,10 +80,16 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 def _shared() -> list[structlog.typing.Processor]:
     return [
         structlog.stdlib.ExtraAdder(),
+        _without_leftovers,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
+
+
+def _without_leftovers(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Drop what another handler's formatter left on the record: the event says it already."""
+    return {key: value for key, value in event.items() if key not in {"message", "asctime"}}
 
 
 def _handler(settings: LogSettings) -> logging.Handler:
