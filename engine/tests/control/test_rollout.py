@@ -90,6 +90,11 @@ def test_the_first_failure_is_given_a_second_try():
     assert not verdict(["a"], [first], waited_s=0, limit_s=10).failed
 
 
+def test_a_failure_that_nobody_tries_again_fails_at_once():
+    dead = attrs.evolve(replica("a", ReplicaPhase.FAILED, cause="the parent died"), retries=False)
+    assert verdict(["a"], [dead], waited_s=0, limit_s=10).failed
+
+
 def test_the_second_failure_fails_with_its_cause_and_remedy():
     dead = replica("a", ReplicaPhase.FAILED, cause="init() raised", remedy="mend it", restarts=1)
     judged = verdict(["a"], [dead], waited_s=0, limit_s=10)

@@ -84,6 +84,8 @@ class Replica:
     cause: str = ""
     """One line: why it failed or last restarted (`init() raised ValueError: ...`, `killed: memory limit`)."""
     remedy: str = ""
+    retries: bool = True
+    """Whether the target itself tries again after a failure; False = dead until it is applied again."""
     device_ids: tuple[str, ...] = ()
     resident_bytes: int = 0
     in_flight: int = 0

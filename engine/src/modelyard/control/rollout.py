@@ -57,7 +57,7 @@ def verdict(planned: Sequence[str], seen: Sequence[Replica], *, waited_s: float,
     mine = {one.id: one for one in seen if one.id in set(planned)}
     for replica in mine.values():
         # The first failure may be bad luck (memory, a slow disk); the replica's parent tries once more.
-        if replica.phase is ReplicaPhase.FAILED and replica.restarts > 0:
+        if replica.phase is ReplicaPhase.FAILED and (replica.restarts > 0 or not replica.retries):
             return Readiness(
                 failed=True, message=replica.cause or f"{replica.id} failed", remedy=replica.remedy
             )

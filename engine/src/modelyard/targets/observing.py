@@ -60,6 +60,7 @@ def replica_of(facts: Facts) -> Replica:
         restarts=state.restarts if state else 0,
         cause=cause,
         remedy=remedy,
+        retries=facts.alive,
         device_ids=facts.granted.device_ids,
         resident_bytes=state.resident_bytes if state and facts.alive else 0,
         started_at=state.started_at if state else 0.0,
