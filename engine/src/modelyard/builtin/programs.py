@@ -67,11 +67,11 @@ def router_port(home: Home) -> tuple[Finding, ...]:
         wrong = f"settings cannot be read: {error.message}"
         return (Finding("router-port", str(home.settings_file), Severity.ERROR, wrong, error.remedy),)
     subject = f"{settings.address}:{settings.port}"
-    if _our_router_runs(home):
-        return (Finding("router-port", subject, Severity.OK, "held by this engine's own router"),)
     refused = _why_not_bindable(settings.address, settings.port)
     if refused is None:
         return (Finding("router-port", subject, Severity.OK, "free"),)
+    if _our_router_runs(home):
+        return (Finding("router-port", subject, Severity.OK, "held by this engine's own router"),)
     fix = f"stop what listens there, or set router.port in {home.settings_file}"
     return (Finding("router-port", subject, Severity.ERROR, refused, fix),)
 

@@ -107,6 +107,7 @@ class LocalArtifacts:
             spec, home=self._home, records=RegistryLockRecords(self._registry()), on_line=tell
         )
         path = await ensure(lock, interpreter, home=self._home, on_line=tell)
+        tell(f"{len(lock.packages)} packages, lock {lock.lock_key[:12]}")
         return Built(key=lock.lock_key, path=str(path))
 
     def explain_miss(self, old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
