@@ -170,7 +170,7 @@ def test_two_deploys_of_one_service_at_once_end_in_one_clear_conflict(engine: Ru
         for folder in (first, second)
     ]
     outcomes = [(*run.communicate(timeout=60), run.returncode) for run in runs]
-    assert sorted(code for _, _, code in outcomes) == [0, 1]
+    assert sorted(code for _, _, code in outcomes) == [0, 1], outcomes
     (out, err) = next((out, err) for out, err, code in outcomes if code == 1)
     text = out + err
     assert "conflict" in text

@@ -43,10 +43,7 @@ class Fleet:
     async def observe(self) -> None:
         """Ask every target what it sees; keep the last word of one that does not answer."""
         targets = dict(self._host.targets)
-        answers = await asyncio.gather(
-            *(asyncio.wait_for(one.observe(), OBSERVE_SECONDS) for one in targets.values()),
-            return_exceptions=True,
-        )
+        answers = await asyncio.gather(*(_ask(one) for one in targets.values()), return_exceptions=True)
         for (name, _), answer in zip(targets.items(), answers, strict=True):
             self._take(name, answer)
         self.observed.beat()
@@ -113,3 +110,8 @@ def workload(revision: RevisionRecord, grants: Sequence[GrantRecord]) -> Workloa
         model_dir=revision.model_dir,
         replicas=tuple(ReplicaPlan(id=one.replica, node=one.node, grant=one.grant) for one in grants),
     )
+
+
+async def _ask(target: Target) -> tuple[Replica, ...]:
+    async with asyncio.timeout(OBSERVE_SECONDS):
+        return await target.observe()
