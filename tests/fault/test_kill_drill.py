@@ -145,7 +145,7 @@ def test_a_deploy_whose_controller_dies_at_any_step_ends_in_one_whole_version(
         doubler(folder, factor=3)
         assert engine.cli("deploy", folder).code != 0
         until(lambda: not alive(pid))
-        assert answers(engine, key, 2) or answers(engine, key, 3)
+        assert engine.post("doubler", {"data": [1]}, key=key).json() in ([2], [3])
         del engine.environment["MODELYARD_FAILPOINT"]
         engine.up()
         until(lambda: settled_on_one_revision(engine), seconds=40)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import random
 import shutil
 import socket
 import tempfile
@@ -76,6 +78,10 @@ def home() -> Iterator[Home]:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    # Below the range of outgoing connections: none of those takes it meanwhile. Not the seeded generator:
+    # tests that run side by side would all get the same port.
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

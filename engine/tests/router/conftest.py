@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import random
 import shutil
 import signal
 import socket
@@ -223,10 +224,13 @@ def eventually(done: Callable[[], Any], within_seconds: float = 15) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    # Below the range of outgoing connections: none of those takes it meanwhile. Not the seeded generator:
+    # tests that run side by side would all get the same port.
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager

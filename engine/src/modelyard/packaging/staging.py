@@ -44,10 +44,13 @@ def move_into_place(stage: Path, final: Path) -> bool:
 def _locked_stage(parent: Path) -> tuple[Path, int]:
     while True:
         stage = Path(tempfile.mkdtemp(dir=parent, prefix=_PREFIX))
-        stage.chmod(0o755)
-        lock = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            stage.chmod(0o755)
+            lock = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # a sweeper took it before it was locked
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if stage.exists():  # a sweeper may have taken it between the two steps
+        if stage.exists():  # or between opening and locking
             return stage, lock
         os.close(lock)
 
