@@ -8,7 +8,7 @@ EDITABLE := $(addprefix -e ,$(MEMBERS))
 PYTEST := .venv/bin/python -m pytest
 PYTEST_RUNTIME := cd runtime && ../.venv-runtime/bin/python -m pytest
 
-.PHONY: help demo digits-model demo-down test test-slow lint types imports docs packaging lock clean
+.PHONY: help demo digits-model demo-down test test-runtime test-engine test-slow lint types imports docs packaging lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -84,8 +84,12 @@ docs: .venv/ready ## Build the documentation, strictly, into site/
 	.venv/bin/python docs/generate.py --check
 	NO_MKDOCS_2_WARNING=true .venv/bin/mkdocs build --strict --quiet
 
-test: .venv/bundled .venv-runtime/ready ## Every test that needs no root and no Docker
+test: test-runtime test-engine ## Every test that needs no root and no Docker
+
+test-runtime: .venv-runtime/ready
 	$(PYTEST_RUNTIME) tests -c ../pyproject.toml --rootdir=.. -n 2
+
+test-engine: .venv/bundled .venv-runtime/ready
 	$(PYTEST) -n 2
 
 test-slow: .venv/bundled .venv-runtime/ready ## The slow ones: packaging from built wheels, the tutorial, faults under load
