@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 from modelyard.api import RouterSettings, UserError
 
 _LISTENING = "0A"
+_TRIES, _PAUSE_SECONDS = 15, 0.1
 
 
 def check_port_free(settings: RouterSettings) -> None:
@@ -23,6 +25,19 @@ def check_port_free(settings: RouterSettings) -> None:
             probe.bind((settings.address, settings.port))
         except OSError as error:
             raise _refusal(settings, error) from error
+
+
+async def await_port(settings: RouterSettings) -> None:
+    """Wait for the port for a moment: a router that was just killed still holds it while the system clears it away.
+
+    Raises `UserError` when somebody goes on to hold it.
+    """
+    for _ in range(_TRIES):
+        try:
+            return check_port_free(settings)
+        except UserError:
+            await asyncio.sleep(_PAUSE_SECONDS)
+    return check_port_free(settings)
 
 
 def _refusal(settings: RouterSettings, error: OSError) -> UserError:

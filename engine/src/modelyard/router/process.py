@@ -16,7 +16,7 @@ from modelyard.router import memory
 from modelyard.router.envoys import sweep
 from modelyard.router.memory import DRAINING, SERVING, STOPPED, ParentState
 from modelyard.router.places import Places, spawn_parent
-from modelyard.router.ports import check_port_free
+from modelyard.router.ports import await_port
 
 LOG_FILE = "router.log"
 _START_SECONDS = 30.0
@@ -65,7 +65,7 @@ class RouterProcess:
                 before = memory.read_state(self._places.state)
                 if before is None or before.envoy is None or not alive(before.envoy):
                     await sweep(self._places.run, before=None)
-                    check_port_free(self._settings)
+                    await await_port(self._settings)
                 parent = spawn_parent(self._places)
             await self._wait_for(
                 parent, lambda s: s.parent == parent and s.envoy is not None and alive(s.envoy)
