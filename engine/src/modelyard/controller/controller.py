@@ -38,13 +38,13 @@ from modelyard.controller.autoscaling import Autoscaling
 from modelyard.controller.changing import Deleting, Rescaling
 from modelyard.controller.crew import Crew, assemble
 from modelyard.controller.deploying import RollOut
-from modelyard.controller.inspecting import list_devices, make_plan, next_revision, run_checks
+from modelyard.controller.inspecting import make_plan, next_revision, run_checks
 from modelyard.controller.operations import Body
 from modelyard.controller.ports import Parts
 from modelyard.controller.pulse import repeat
 from modelyard.controller.reconciling import Reconciling
 from modelyard.controller.viewing import logs_of, status_of, view_of
-from modelyard.host import Host
+from modelyard.host import Host, survey_devices
 from modelyard.processes import Home
 from modelyard.store import OperationRecord, RevisionRecord, ServiceRecord
 
@@ -172,7 +172,7 @@ class Controller:
 
     async def devices(self) -> tuple[Device, ...]:
         """Show every device with its health."""
-        return await list_devices(self._crew)
+        return await survey_devices(self._crew.host)
 
     async def doctor(self) -> tuple[Finding, ...]:
         """Run every check."""

@@ -5,10 +5,7 @@ from __future__ import annotations
 import attrs
 
 from modelyard.api import (
-    Device,
-    DeviceHealth,
     Finding,
-    ModelyardError,
     Plan,
     Refusal,
     ScalingSpec,
@@ -26,11 +23,9 @@ from modelyard.control import (
 )
 from modelyard.controller.crew import Crew
 from modelyard.controller.ports import Inspection
+from modelyard.host import survey_checks
 from modelyard.spec import changed_keys, settings_of
 from modelyard.store import RevisionRecord
-
-CHECK_SECONDS = 15.0
-"""A check may take 5 s by its contract; a loaded machine gets some more before its plugin is BROKEN."""
 
 
 async def make_plan(crew: Crew, spec: ServiceSpec) -> Plan:
@@ -71,26 +66,9 @@ def installed(crew: Crew) -> Installed:
     )
 
 
-async def list_devices(crew: Crew) -> tuple[Device, ...]:
-    """List every device with its health; a backend that fails is shown as one that is unknown."""
-    found: list[Device] = []
-    for name, backend in sorted(crew.host.devices.items()):
-        try:
-            found.extend(await crew.host.call("devices", name, "health"))
-        except ModelyardError as error:
-            found.append(Device(id=name, kind=backend.kind, health=DeviceHealth.UNKNOWN, reason=str(error)))
-    return tuple(found)
-
-
 async def run_checks(crew: Crew) -> tuple[Finding, ...]:
-    """Run every plugin's checks; one that raises becomes a finding which names its plugin."""
-    found: list[Finding] = []
-    for name in sorted(crew.host.checks):
-        try:
-            found.extend(await crew.host.call("checks", name, "run", timeout_seconds=CHECK_SECONDS))
-        except ModelyardError as error:
-            found.append(Finding(name, name, Severity.ERROR, error.message, error.remedy))
-    return (*found, *_own_findings(crew))
+    """Run every plugin's checks, and look at what only a running controller knows."""
+    return (*await survey_checks(crew.host), *_own_findings(crew))
 
 
 def _own_findings(crew: Crew) -> list[Finding]:

@@ -6,5 +6,6 @@ What a plugin's answer is used for never lives here. May import `api`, `hookspec
 
 from modelyard.host.host import Host
 from modelyard.host.loading import load
+from modelyard.host.surveying import survey_checks, survey_devices
 
-__all__ = ["Host", "load"]
+__all__ = ["Host", "load", "survey_checks", "survey_devices"]
