@@ -106,9 +106,9 @@ async def _serve_until_asked(
         try:
             await controller.close(stop_replicas=request.stop_replicas, stop_router=request.stop_router)
         finally:
+            _log.info("stopped")
             # Last of all: clients that wait for the end watch this file.
             presence.withdraw(home)
-            _log.info("stopped")
 
 
 @contextlib.asynccontextmanager
