@@ -40,6 +40,23 @@ class Probe:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Batching:
+    """Requests run together: at most `max_size` (1 = never), the first waits `max_wait_s` at most."""
+
+    max_size: int = 1
+    max_wait_s: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """One model of a multi-model replica; `path` is the folder its script sees as AZUREML_MODEL_DIR."""
+
+    name: str
+    version: str
+    path: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class StartContract:
     """Everything a replica needs to know. Paths are absolute; `run_dir` is private (0700) and short."""
 
@@ -52,8 +69,31 @@ class StartContract:
     """`replica.log`, rotated."""
     code_dir: str
     entry: str
+    app_root: str = ""
+    """AML_APP_ROOT: the folder over `azureml-models`; empty = `code_dir`."""
     model_dir: str = ""
     """AZUREML_MODEL_DIR as the script shall see it; empty = no models."""
+    isolation: str = "thread"
+    """Where the script runs: "thread" (this process) or "process" (`workers` processes of `worker_python`)."""
+    worker_python: str = ""
+    """The user's interpreter for "process"; empty = the one the replica runs under."""
+    workers: int = 1
+    """Worker processes, each with an `init()` of its own; more than one needs "process"."""
+    batching: Batching = dataclasses.field(default_factory=Batching)
+    compat: str = ""
+    """"strict-v1": answer as v1 did where v1 was wrong."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins that browsers may call from; "*" = any."""
+    compression: bool = False
+    """Take and send gzip on gRPC."""
+    max_compression_ratio: int = 100
+    """A compressed message that grows beyond this many times its size is refused."""
+    multi_model: bool = False
+    """Each of `models` is served by a script of its own, loaded and unloaded by name ("process" only)."""
+    models: tuple[ModelEntry, ...] = ()
+    """The models a multi-model replica may load; otherwise those whose names it answers to."""
+    model_memory_bytes: int = 0
+    """Multi-model: past this the least recently used models are unloaded; 0 = no budget."""
     sample: str = ""
     """A request body (file) scored once before the replica says ready; empty = none."""
     variables: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -115,9 +155,14 @@ def write_contract(contract: StartContract, path: Path) -> None:
 def read_contract(path: Path) -> StartContract:
     """Read a contract. Raises `ContractError` when it is damaged or of another version."""
     raw = _load(path)
-    probe = raw.pop("probe", {})
+    probe, batching, models = raw.pop("probe", {}), raw.pop("batching", {}), raw.pop("models", ())
     try:
-        return StartContract(**raw, probe=Probe(**probe))
+        return StartContract(
+            **{**raw, "cors_origins": tuple(raw.get("cors_origins", ()))},
+            probe=Probe(**probe),
+            batching=Batching(**batching),
+            models=tuple(ModelEntry(**model) for model in models),
+        )
     except TypeError as error:
         msg = f"{path}: {error}"
         raise ContractError(msg) from error
