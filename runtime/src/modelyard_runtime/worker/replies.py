@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple, Sequence, Tuple, Union
+from typing import Iterator, NamedTuple, Sequence, Union
 
 from .requests import Tensor
 
@@ -18,7 +18,7 @@ class HttpReply(NamedTuple):
     """What a raw-HTTP script answered by itself. `run_failed` becomes x-ms-run-function-failed."""
 
     status: int
-    headers: Sequence[Tuple[bytes, bytes]]
+    headers: Sequence[tuple[bytes, bytes]]
     body: bytes
     run_failed: bool
     elapsed_ms: float
@@ -28,21 +28,21 @@ class StreamReply(NamedTuple):
     """An answer that comes in pieces. Iterating runs the user's code: in the worker, never on an event loop."""
 
     status: int
-    headers: Sequence[Tuple[bytes, bytes]]
+    headers: Sequence[tuple[bytes, bytes]]
     chunks: Iterator[bytes]
 
 
 class Inferred(NamedTuple):
     """Named tensors."""
 
-    outputs: Tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
     elapsed_ms: float
 
 
 class InferredStream(NamedTuple):
     """Named tensors, several times: `infer()` or `run()` was a generator. Iterating runs the user's code."""
 
-    parts: Iterator[Tuple[Tensor, ...]]
+    parts: Iterator[tuple[Tensor, ...]]
 
 
 Reply = Union[Scored, HttpReply, StreamReply, Inferred, InferredStream]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Sequence, Tuple, Union
 
 Buffer = Union[bytes, bytearray, memoryview]
-HeaderList = Sequence[Tuple[bytes, bytes]]
+HeaderList = Sequence[tuple[bytes, bytes]]
 
 
 class Tensor(NamedTuple):
@@ -18,7 +18,7 @@ class Tensor(NamedTuple):
 
     name: str
     datatype: str
-    shape: Tuple[int, ...]
+    shape: tuple[int, ...]
     data: Buffer
 
 
@@ -35,8 +35,8 @@ class ScoreRequest(NamedTuple):
 class InferRequest(NamedTuple):
     """One request for named tensors; `outputs` empty = all."""
 
-    inputs: Tuple[Tensor, ...]
-    outputs: Tuple[str, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[str, ...]
     headers: HeaderList
 
 
