@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Sequence, Tuple, Union
 
 Buffer = Union[bytes, bytearray, memoryview]
-HeaderList = Sequence[tuple[bytes, bytes]]
+HeaderList = Sequence[Tuple[bytes, bytes]]
 
 
 class Tensor(NamedTuple):
