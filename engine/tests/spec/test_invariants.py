@@ -13,9 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from modelyard.api import (
     AcceleratorRequest,
+    BatchingSpec,
     CodeRef,
     EnvironmentSpec,
+    GrpcSpec,
     ModelRef,
+    MultiModelSpec,
     ProbeSpec,
     RequestSpec,
     ResourceSpec,
@@ -87,6 +90,15 @@ SPECS = st.builds(
     scaling=SCALINGS,
     request=REQUESTS,
     probes=PROBES,
+    isolation=st.sampled_from(["auto", "process"]),
+    batching=st.builds(BatchingSpec, st.integers(1, 1000), st.floats(0.001, 0.9)),
+    compat=st.none() | st.just("strict-v1"),
+    cors=st.just(("*",))
+    | st.lists(
+        st.sampled_from(["https://a.example", "http://localhost:3000", "app://x"]), max_size=2, unique=True
+    ).map(tuple),
+    grpc=st.builds(GrpcSpec, st.booleans(), st.integers(1, 10_000)),
+    multi_model=st.builds(MultiModelSpec, st.just(False)),
     auth=st.sampled_from(["key", "none", "token"]),
     target=NAME,
     description=TEXT,

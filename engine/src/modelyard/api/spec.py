@@ -40,7 +40,7 @@ class EnvironmentSpec:
 
     base: str | None = None
     python: str | None = None
-    """Version as `3.11`; None = the interpreter the engine itself runs on."""
+    """Version as `3.11`, 3.8 and newer; None = the interpreter the engine itself runs on."""
     requirements: tuple[str, ...] = ()
     conda: Mapping[str, object] | None = None
     docker_steps: tuple[str, ...] = ()
@@ -96,6 +96,34 @@ class RequestSpec:
 
 
 @attrs.frozen
+class BatchingSpec:
+    """Requests run together, by scripts that declare it: `max_size` 1 = never."""
+
+    max_size: int = 1
+    max_wait_seconds: float = 0.005
+    """How long the first request of a batch may wait for others."""
+
+
+@attrs.frozen
+class GrpcSpec:
+    """What the gRPC side takes beyond plain messages."""
+
+    compression: bool = False
+    """Take and send gzip."""
+    max_compression_ratio: int = 100
+    """A compressed message that grows beyond this many times its size is refused."""
+
+
+@attrs.frozen
+class MultiModelSpec:
+    """Each model served by name with a script of its own, loaded on demand and unloaded under a budget."""
+
+    enabled: bool = False
+    memory_bytes: int | None = None
+    """Past this the least recently used models are unloaded; None = no budget."""
+
+
+@attrs.frozen
 class ProbeSpec:
     """When a replica counts as started and as alive; v1's defaults but for the start."""
 
@@ -120,6 +148,18 @@ class ServiceSpec:
     scaling: ScalingSpec = attrs.field(factory=ScalingSpec)
     request: RequestSpec = attrs.field(factory=RequestSpec)
     probes: ProbeSpec = attrs.field(factory=ProbeSpec)
+    isolation: str = "auto"
+    """Where the script runs: `thread` in the server's process, `process` in workers with an environment of
+    their own, `auto` = thread where the script's packages resolve together with the runtime's."""
+    workers: int = 1
+    """Worker processes of each replica, each with an `init()` of its own."""
+    batching: BatchingSpec = attrs.field(factory=BatchingSpec)
+    compat: str | None = None
+    """`strict-v1`: answer as v1 did where v1 was wrong."""
+    cors: tuple[str, ...] = ()
+    """Origins that browsers may call from; `*` = any."""
+    grpc: GrpcSpec = attrs.field(factory=GrpcSpec)
+    multi_model: MultiModelSpec = attrs.field(factory=MultiModelSpec)
     auth: str = "key"
     target: str = "process"
     description: str = ""

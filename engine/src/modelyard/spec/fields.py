@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from modelyard.api import CodeRef, ServiceSpec
+from modelyard.spec.choices import Choice, Flag
 from modelyard.spec.kinds import Integer, Kind, Number, Text, TextList, TextMap
 from modelyard.spec.quantities import (
     format_bytes,
@@ -21,7 +22,7 @@ from modelyard.spec.quantities import (
     parse_quantity_memory,
 )
 from modelyard.spec.requirements import Requirements
-from modelyard.spec.structures import PATH, Accelerators, CondaFile, FolderPath, Models
+from modelyard.spec.structures import PATH, Accelerators, CondaFile, FolderPath, Models, Origins
 
 API_VERSION = "modelyard.dev/v1alpha1"
 GIVEN = "x-given"
@@ -60,7 +61,7 @@ _VARIABLES = TextMap(
     Text(longest=65_536),
     private=True,
 )
-_PYTHON = Text(r"3\.\d{1,2}", "a version as 3.11", 3, 4)
+_PYTHON = Text(r"3\.([89]|[1-9]\d)", "3.8 or newer, as 3.11", 3, 4)
 _DEFAULTS = ServiceSpec(name="", code=CodeRef(source="", entry=""))
 
 FIELDS: tuple[Field, ...] = (
@@ -184,6 +185,52 @@ FIELDS: tuple[Field, ...] = (
         "probes.failure_threshold",
         Integer(1, 100),
         "Probes in a row that fail it.",
+    ),
+    Field(
+        "isolation",
+        "isolation",
+        Choice(("auto", "thread", "process")),
+        "Where the script runs: in the server's process, in processes with an environment of their own, or,"
+        " with auto, in a thread where its packages resolve together with the runtime's.",
+    ),
+    Field("workers", "workers", Integer(1, 64), "Worker processes of a replica, each with its own init()."),
+    Field(
+        "batching.max_size",
+        "batching.max_size",
+        Integer(1, 1_000),
+        "Requests to run together at most, for scripts that declare it; 1 is never.",
+    ),
+    Field(
+        "batching.max_wait",
+        "batching.max_wait_seconds",
+        _seconds(0, 10),
+        "The longest the first request of a batch waits for others.",
+    ),
+    Field(
+        "compat",
+        "compat",
+        Choice(("strict-v1",)),
+        "Whose answers to give where Azure ML v1 answered wrongly: right ones, or with strict-v1 its own.",
+    ),
+    Field("cors", "cors", Origins(), "Origins whose pages may call from a browser; * is any."),
+    Field("grpc.compression", "grpc.compression", Flag(), "Whether gRPC takes and sends gzip."),
+    Field(
+        "grpc.max_compression_ratio",
+        "grpc.max_compression_ratio",
+        Integer(1, 10_000),
+        "A gzip message that grows beyond this many times its size is refused.",
+    ),
+    Field(
+        "multi_model.enabled",
+        "multi_model.enabled",
+        Flag(),
+        "Whether each model is served by its own name, loaded on demand.",
+    ),
+    Field(
+        "multi_model.memory",
+        "multi_model.memory_bytes",
+        _MEMORY,
+        "Memory of all loaded models; past it the least recently used one is unloaded.",
     ),
     Field("auth", "auth", _RECORD, "How callers are told apart: key, none, or what a plugin offers."),
     Field("target", "target", _RECORD, "Where replicas run: process, or what a plugin offers."),

@@ -254,26 +254,3 @@ def text_of(node: Node) -> str:
 
 def _meaning(value: bool | None) -> str:  # noqa: FBT001  it is the value itself
     return "empty (null)" if value is None else "a truth value in YAML"
-
-
-@attrs.frozen
-class Flag:
-    """True or false."""
-
-    def parse(self, node: Node, context: Context, key: str) -> bool:  # noqa: ARG002  the Protocol's signature
-        """Read it."""
-        if not isinstance(node.value, bool):
-            raise WrongError("is neither true nor false", allowed="true or false")
-        return node.value
-
-    def dump(self, value: bool) -> bool:  # noqa: FBT001  it is the value itself
-        """Write it."""
-        return value
-
-    def show(self, value: bool) -> str:  # noqa: FBT001  it is the value itself
-        """Show it."""
-        return str(value).lower()
-
-    def schema(self) -> Schema:
-        """Describe it."""
-        return {"type": "boolean"}

@@ -10,8 +10,11 @@ from typing import Any
 import attrs
 
 from modelyard.api import (
+    BatchingSpec,
     CodeRef,
     EnvironmentSpec,
+    GrpcSpec,
+    MultiModelSpec,
     ProbeSpec,
     RequestSpec,
     ResourceSpec,
@@ -19,6 +22,7 @@ from modelyard.api import (
     ServiceSpec,
     Setting,
 )
+from modelyard.spec.combinations import clashes
 from modelyard.spec.documents import DocumentError, Node, node_of, read_yaml
 from modelyard.spec.fields import BY_KEY, FIELDS, GIVEN, Field
 from modelyard.spec.files import read_text
@@ -35,6 +39,9 @@ _SECTIONS: dict[str, type] = {
     "scaling": ScalingSpec,
     "request": RequestSpec,
     "probes": ProbeSpec,
+    "batching": BatchingSpec,
+    "grpc": GrpcSpec,
+    "multi_model": MultiModelSpec,
 }
 _BOUNDS = ("scaling.min", "scaling.max")
 
@@ -130,6 +137,8 @@ def _service(root: Node, context: Context) -> ServiceSpec:
     _check_code(root, values, context)
     _check_scaling(root, values, context)
     _check_limits(root, values, context)
+    for key, error in clashes(values):
+        context.wrong(error, find(root, key), key)
     context.report.raise_if_any()
     found = frozenset(values) - {"apiVersion"} - _unset_source(root)
     if "replicas" in values:

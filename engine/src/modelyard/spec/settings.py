@@ -6,9 +6,10 @@ import ipaddress
 from pathlib import Path
 
 from modelyard.api import EngineSettings, PluginSettings, RouterSettings, SnapshotLimits
+from modelyard.spec.choices import Flag
 from modelyard.spec.fields import Field
 from modelyard.spec.findings import Report, WrongError
-from modelyard.spec.kinds import Context, Flag, Integer, Number, Text, TextList
+from modelyard.spec.kinds import Context, Integer, Number, Text, TextList
 from modelyard.spec.quantities import format_bytes, format_duration, parse_bytes, parse_duration
 from modelyard.spec.reading import build, find, read_fields
 from modelyard.spec.services import load

@@ -29,6 +29,14 @@ _ACCELERATOR: dict[str, Text | Integer | Number] = {
     "memory": Number(parse_bytes, lambda v: format_memory(int(v)), 0, 2**50, "16Gi or 40GB"),
 }
 _MAX_PREFERENCES = 16
+_MAX_ORIGINS = 100
+_ANY = "*"
+_ORIGIN = Text(
+    r"\*|[a-z][a-z0-9+.-]*://[a-z0-9.-]+(:[0-9]{1,5})?|[a-z][a-z0-9+.-]*://\[[0-9a-f:]+\](:[0-9]{1,5})?",
+    "* or an origin as a browser sends it: https://example.com, without a path, in lower case",
+    1,
+    300,
+)
 _K = TypeVar("_K")
 
 
@@ -119,6 +127,39 @@ class Accelerators:
                 {"type": "array", "items": one, "minItems": 1, "maxItems": _MAX_PREFERENCES},
             ]
         }
+
+
+@attrs.frozen
+class Origins:
+    """Web origins as browsers send them, or `*` alone."""
+
+    def parse(self, node: Node, context: Context, key: str) -> tuple[str, ...]:
+        """Read it, every wrong origin a finding of its own."""
+        items = node.value if isinstance(node.value, tuple) else (node,)
+        if len(items) > _MAX_ORIGINS:
+            raise WrongError(f"has {len(items)} origins", allowed=f"at most {_MAX_ORIGINS}")
+        found: dict[str, None] = {}
+        for index, item in enumerate(items):
+            try:
+                found[_ORIGIN.parse(item, context, key)] = None
+            except WrongError as error:
+                context.wrong(error, item, f"{key}[{index}]")
+        if _ANY in found and len(found) > 1:
+            raise WrongError("`*` stands beside other origins", allowed="`*` alone, or the origins")
+        return tuple(found)
+
+    def dump(self, value: tuple[str, ...]) -> list[str]:
+        """Write it."""
+        return list(value)
+
+    def show(self, value: tuple[str, ...]) -> str:
+        """Show it."""
+        return ", ".join(value)
+
+    def schema(self) -> Schema:
+        """Describe it."""
+        one = _ORIGIN.schema() | {"type": "string"}
+        return {"anyOf": [one, {"type": "array", "items": one, "maxItems": _MAX_ORIGINS}]}
 
 
 @attrs.frozen
