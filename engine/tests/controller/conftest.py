@@ -118,16 +118,17 @@ class FakeArtifacts:
         folder.mkdir(parents=True, exist_ok=True)
         return Kept(digest, str(folder), (), "", "")
 
-    async def build(self, spec: EnvironmentSpec, on_line: Callable[[str], None]) -> Built:
+    async def build(self, spec: ServiceSpec, on_line: Callable[[str], None]) -> Built:
         on_line("resolving")
         if self.build_gate is not None:
             await self.build_gate.wait()
         if self.build_error is not None:
             raise self.build_error
-        folder = self.home.environments / _key(spec)
+        key = _key(spec.environment)
+        folder = self.home.environments / key
         self.built += not folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)
-        return Built(_key(spec), str(folder))
+        return Built(key, str(folder))
 
     def explain_miss(self, old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
         return "first" if old is None else f"requirements: {' '.join(new.requirements)}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import pytest
 from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable
-from modelyard.environments import Interpreter, bundled_runtime, ensure, find_interpreter, solve
+from modelyard.environments import Interpreter, bundled_runtime, ensure, find_interpreter, interpreters, solve
 from modelyard.environments.interpreters import choose, matches, probe
 from modelyard.processes import Home, run
 
@@ -61,6 +61,29 @@ def test_a_python_that_is_not_to_be_had_is_named():
         choose("3.13", iter([PYTHON]))
 
 
+def test_a_script_alone_needs_no_shared_libpython():
+    unshared = attrs.evolve(PYTHON, shared_libpython=False)
+    assert choose("3.11", iter([unshared]), serving=False) is unshared
+
+
+def test_a_version_of_pyenv_is_found_though_nobody_chose_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    minor = ".".join(map(str, sys.version_info[:2]))
+    kept = tmp_path / "versions" / f"{minor}.99" / "bin" / f"python{minor}"
+    kept.parent.mkdir(parents=True)
+    kept.symlink_to(sys.executable)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert [one.version for one in interpreters._pyenv(minor)] == [platform.python_version()]
+    assert list(interpreters._pyenv("3.2")) == []
+
+
+def test_an_older_python_serves_scripts_but_not_the_server():
+    with pytest.raises(EnvironmentUnsolvable, match=r"older than the runtime's oldest, 3\.11") as caught:
+        find_interpreter("3.8")
+    assert "isolation: process" in caught.value.remedy
+    with pytest.raises(EnvironmentUnsolvable, match=r"older than the runtime's oldest, 3\.8"):
+        find_interpreter("3.7", serving=False)
+
+
 @pytest.mark.parametrize(
     ("wanted", "says"), [("3.8", "older than the runtime's"), ("latest", "is not a Python")]
 )
@@ -79,8 +102,15 @@ def test_the_engine_brings_one_runtime_wheel_with_what_serving_needs():
 def test_the_real_runtime_is_installed_and_starts(home: Home, records: object):
     async def case() -> str:
         python = find_interpreter(None)
-        lock = await solve(EnvironmentSpec(requirements=()), home=home, records=records)  # type: ignore[arg-type]
-        folder = await ensure(lock, python, home=home)
+        wheel = bundled_runtime()
+        lock = await solve(
+            EnvironmentSpec(),
+            home=home,
+            records=records,  # type: ignore[arg-type]
+            interpreter=python,
+            runtime=wheel,
+        )
+        folder = await ensure(lock, python, home=home, runtime=wheel)
         code = "import pyvoy, numpy, modelyard_runtime.contract; print('served')"
         done = await run([str(folder / "bin/python"), "-I", "-c", code], timeout_seconds=30)
         return done.output_tail

@@ -84,7 +84,9 @@ def test_a_conflict_names_both_requirements(solver: Solver):
     with pytest.raises(EnvironmentUnsolvable) as caught:
         solver("mathy==1.0")
     assert "your `mathy==1.0` meets the runtime's `mathy>=2`" in caught.value.message
-    assert caught.value.remedy == "choose a version of mathy that works with mathy>=2"
+    assert caught.value.remedy == (
+        "choose a version of mathy that works with mathy>=2, or set `isolation: process`"
+    )
 
 
 def test_a_conflict_deeper_down_names_the_line_that_brings_it(solver: Solver):
@@ -110,9 +112,13 @@ def test_a_package_without_a_fitting_wheel_is_named(solver: Solver):
         EnvironmentSpec(base="b"),
     ],
 )
-def test_what_needs_an_image_is_never_ignored(home: Home, records: object, spec: EnvironmentSpec):
+def test_what_needs_an_image_is_never_ignored(
+    home: Home, records: object, interpreter: Interpreter, spec: EnvironmentSpec
+):
     with pytest.raises(EnvironmentUnsolvable, match="without an image cannot have"):
-        asyncio.run(solve(spec, home=home, records=records))  # type: ignore[arg-type]
+        asyncio.run(
+            solve(spec, home=home, records=records, interpreter=interpreter, runtime=None)  # type: ignore[arg-type]
+        )
 
 
 def test_nothing_is_left_behind_in_the_cache_folder(solver: Solver, home: Home):

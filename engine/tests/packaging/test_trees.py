@@ -141,29 +141,53 @@ def test_no_models_give_no_folder(tmp_path: Path):
     assert materialise_models([], tmp_path, tmp_path / "sets") == ("", "")
 
 
-def test_one_model_is_found_directly_in_its_folder(folder: Path, tmp_path: Path):
+def test_a_model_of_one_file_is_the_only_entry_of_its_version(folder: Path, tmp_path: Path):
     root, directory = materialise_models(
         [taken(folder / "score.py", "m", "3")], tmp_path / "m", tmp_path / "sets"
     )
-    assert directory == f"{root}/m/3"
-    assert (tmp_path / directory / "score.py").read_bytes() == (folder / "score.py").read_bytes()
+    assert directory == f"{root}/azureml-models/m/3"
+    assert [one.name for one in Path(directory).iterdir()] == ["score.py"]
+    assert (Path(directory) / "score.py").read_bytes() == (folder / "score.py").read_bytes()
+
+
+def test_a_model_of_a_folder_keeps_the_folders_name_as_its_only_entry(folder: Path, tmp_path: Path):
+    _, directory = materialise_models([taken(folder, "m")], tmp_path / "m", tmp_path / "sets")
+    assert [one.name for one in Path(directory).iterdir()] == [folder.name]
+    assert (Path(directory) / folder.name / "pkg/tool.sh").exists()
+
+
+def test_a_link_lends_a_model_its_own_name(folder: Path, tmp_path: Path):
+    for name, target in (("newest", folder), ("newest.py", folder / "score.py")):
+        (tmp_path / name).symlink_to(target)
+        _, directory = materialise_models(
+            [taken(tmp_path / name, "m")], tmp_path / "m", tmp_path / "sets" / name
+        )
+        assert [one.name for one in Path(directory).iterdir()] == [name]
 
 
 def test_several_models_lie_by_name_and_version_and_share_contents(folder: Path, tmp_path: Path):
-    models = [taken(folder, "one"), taken(folder / "score.py", "two")]
+    models = [taken(folder, "one"), taken(folder / "score.py", "two"), taken(folder / "score.py", "two", "2")]
     root, directory = materialise_models(models, tmp_path / "m", tmp_path / "sets")
-    assert directory == root
-    one, two = tmp_path / root / "one/1/score.py", tmp_path / root / "two/1/score.py"
+    assert directory == f"{root}/azureml-models"
+    one, two = Path(directory) / "one/1" / folder.name / "score.py", Path(directory) / "two/1/score.py"
     assert one.samefile(two)
-    assert (tmp_path / root / "one/1/pkg/tool.sh").exists()
+    assert (Path(directory) / "two/2/score.py").samefile(two)
+
+
+def test_a_thousand_models_are_laid_out(tmp_path: Path):
+    (tmp_path / "weights.bin").write_bytes(b"same")
+    models = [taken(tmp_path / "weights.bin", f"m{number}") for number in range(1_000)]
+    _, directory = materialise_models(models, tmp_path / "m", tmp_path / "sets")
+    assert len(list(Path(directory).glob("*/1/weights.bin"))) == 1_000
 
 
 def test_laying_out_models_again_changes_nothing_and_mends_what_is_missing(folder: Path, tmp_path: Path):
     models = [taken(folder, "one")]
     first = materialise_models(models, tmp_path / "m", tmp_path / "sets")
-    (tmp_path / first[1] / "score.py").unlink()
+    lost = Path(first[1]) / folder.name / "score.py"
+    lost.unlink()
     assert materialise_models(models, tmp_path / "m", tmp_path / "sets") == first
-    assert (tmp_path / first[1] / "score.py").exists()
+    assert lost.exists()
 
 
 def test_a_model_that_changed_is_refused_and_its_content_not_stored(folder: Path, tmp_path: Path):

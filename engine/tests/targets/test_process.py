@@ -13,8 +13,12 @@ from typing import Any
 import attrs
 import pytest
 from modelyard.api import (
+    BatchingSpec,
     DeviceGrant,
     EnvironmentSpec,
+    GrpcSpec,
+    ModelRef,
+    MultiModelSpec,
     NotFound,
     Replica,
     ReplicaPhase,
@@ -72,6 +76,48 @@ def test_the_contract_says_what_the_spec_and_the_grant_say(
     assert contract.sample == f"{workload.code_dir}/sample.json"
     assert (contract.model_dir, contract.memory_limit_bytes) == ("/models", 1 << 28)
     assert (contract.max_queued, contract.drain_timeout_s) == (10, 60.5)
+
+
+def test_the_contract_says_where_the_script_runs_and_which_models_it_answers_for(
+    home: Home, target: ProcessTarget, workload: Workload
+):
+    spec = attrs.evolve(
+        workload.spec,
+        models=(ModelRef("digits", "/home/me/digits.joblib", "3"),),
+        isolation="process",
+        workers=2,
+        batching=BatchingSpec(max_size=8, max_wait_seconds=0.01),
+        compat="strict-v1",
+        cors=("https://a.example",),
+        grpc=GrpcSpec(compression=True, max_compression_ratio=7),
+        multi_model=MultiModelSpec(enabled=True, memory_bytes=2**31),
+    )
+    # any environment with a bin/python does: the stand-in starts no worker
+    own = workload.environment
+    asked = attrs.evolve(workload, spec=spec, app_root="/trees/x", worker_environment=own)
+    asyncio.run(started(target, asked))
+    contract = read_contract(folder_of(home).contract_file)
+    (entry,) = contract.models
+    assert (entry.name, entry.version, entry.path) == ("digits", "3", "/trees/x/azureml-models/digits/3")
+    assert (contract.app_root, contract.multi_model, contract.model_memory_bytes) == ("/trees/x", True, 2**31)
+    assert (contract.isolation, contract.worker_python) == ("process", f"{own}/bin/python")
+    assert (contract.workers, contract.batching.max_size, contract.batching.max_wait_s) == (2, 8, 0.01)
+    assert (contract.compat, contract.cors_origins) == ("strict-v1", ("https://a.example",))
+    assert (contract.compression, contract.max_compression_ratio) == (True, 7)
+
+
+def test_without_an_environment_of_its_own_a_script_runs_in_a_thread(
+    home: Home, target: ProcessTarget, workload: Workload
+):
+    asyncio.run(started(target, workload))
+    contract = read_contract(folder_of(home).contract_file)
+    assert (contract.isolation, contract.worker_python, contract.models) == ("thread", "", ())
+
+
+def test_a_lost_environment_of_the_script_is_named(target: ProcessTarget, workload: Workload):
+    with pytest.raises(UserError) as caught:
+        asyncio.run(target.apply(attrs.evolve(workload, worker_environment="/no/such/environment")))
+    assert caught.value.place == "/no/such/environment"
 
 
 def test_folders_and_logs_are_private(home: Home, target: ProcessTarget, workload: Workload):

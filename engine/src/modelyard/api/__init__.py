@@ -90,6 +90,7 @@ from modelyard.api.settings import (
 )
 from modelyard.api.spec import (
     MAX_MODELS,
+    MODELS_FOLDER,
     AcceleratorRequest,
     BatchingSpec,
     CodeRef,
@@ -116,6 +117,7 @@ from modelyard.api.targets import (
 __all__ = [
     "API_LEVEL",
     "MAX_MODELS",
+    "MODELS_FOLDER",
     "SERVED_API_LEVELS",
     "AcceleratorRequest",
     "Artifact",

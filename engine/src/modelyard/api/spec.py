@@ -11,6 +11,8 @@ import attrs
 
 MAX_MODELS = 1_000
 """Models of one service; v1's limit."""
+MODELS_FOLDER = "azureml-models"
+"""Holds a service's models, below its application root."""
 
 
 @attrs.frozen
@@ -20,6 +22,11 @@ class ModelRef:
     name: str
     path: str
     version: str = "1"
+
+    @property
+    def folder(self) -> str:
+        """Where the script finds it below its application root, as in v1; the one entry is `path`'s own name."""
+        return f"{MODELS_FOLDER}/{self.name}/{self.version}"
 
 
 @attrs.frozen

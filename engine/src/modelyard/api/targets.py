@@ -41,7 +41,8 @@ class Workload:
     """One revision of a service, ready to be started anywhere the target chooses to keep files.
 
     Paths are absolute and content-addressed: they never change under a running replica.
-    `environment` is what `Target.artifact` asks for: a folder with `bin/python`, or an image digest.
+    `environment` is what `Target.artifact` asks for: a folder with `bin/python`, or an image digest; the
+    runtime is in it.
     """
 
     spec: ServiceSpec
@@ -52,6 +53,11 @@ class Workload:
     """AZUREML_MODEL_DIR as the script shall see it: the model's own folder when there is one model, the root of
     `<name>/<version>/...` when there are several, empty when there are none."""
     replicas: tuple[ReplicaPlan, ...] = ()
+    app_root: str = ""
+    """The folder over `azureml-models`, where each model lies in its `ModelRef.folder`; empty without models."""
+    worker_environment: str = ""
+    """The script's own environment, a folder with `bin/python`: it then runs in processes of that Python.
+    Empty = it runs within the server's process."""
 
 
 class ReplicaPhase(enum.Enum):

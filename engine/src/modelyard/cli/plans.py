@@ -24,6 +24,7 @@ def print_plan(plan: Plan, *, brief: bool = False) -> None:
             "packs": f"{plan.included_files} files, {size(plan.included_bytes)}",
             "left out": _left_out(plan.left_out),
             "environment": _environment(plan),
+            "isolation": next((one.value for one in plan.settings if one.key == "isolation"), ""),
             "placement": "; ".join(plan.placements),
         }
     )
@@ -38,6 +39,8 @@ def print_plan(plan: Plan, *, brief: bool = False) -> None:
 
 def _environment(plan: Plan) -> str:
     key = plan.environment_key[:12]
+    if not key:
+        return "to be resolved"
     if plan.environment_cached:
         return f"{key} (cached)"
     return f"{key} to be built" + (f": {plan.environment_why}" if plan.environment_why else "")

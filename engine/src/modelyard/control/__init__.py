@@ -6,6 +6,7 @@ May import `api` alone.
 
 from modelyard.control.allocating import Walk, requests_of
 from modelyard.control.draining import DrainFacts, DrainStep, next_drain_step
+from modelyard.control.isolating import Wish, wish, with_isolation
 from modelyard.control.lifecycle import Health, ServiceFacts, judge
 from modelyard.control.placing import Assessment, Placement, choose, spend
 from modelyard.control.planning import Installed, PlanFacts, build_plan, missing
@@ -37,6 +38,7 @@ __all__ = [
     "Resume",
     "ServiceFacts",
     "Walk",
+    "Wish",
     "build_plan",
     "choose",
     "effective_scaling",
@@ -52,4 +54,6 @@ __all__ = [
     "step_after",
     "traffic",
     "verdict",
+    "wish",
+    "with_isolation",
 ]

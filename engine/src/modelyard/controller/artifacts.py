@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
+
 from modelyard.api import (
     EnvironmentSpec,
     ModelRef,
@@ -22,21 +24,21 @@ from modelyard.api import (
     SnapshotLimits,
     Unavailable,
 )
+from modelyard.control import wish
 from modelyard.controller.ports import Built, Inspection, Kept, OnLine
 from modelyard.environments import (
-    Lock,
+    Arrangement,
     RegistryLockRecords,
+    Shelf,
+    arrange,
+    build,
     bundled_runtime,
-    cached,
-    ensure,
     explain_miss,
-    find_interpreter,
-    make_lock,
-    solve,
-    spec_key,
+    is_built,
 )
 from modelyard.host import Host
 from modelyard.packaging import (
+    Digests,
     Snapshot,
     materialise,
     materialise_models,
@@ -47,6 +49,17 @@ from modelyard.packaging import (
 )
 from modelyard.processes import Home
 
+_LOOK_SECONDS = 20.0
+"""What a plan may spend on resolving, well within what its caller waits."""
+
+
+@attrs.frozen
+class _Look:
+    key: str = ""
+    cached: bool = False
+    isolation: str = ""
+    why: str = ""
+
 
 class LocalArtifacts:
     """Keeps everything under the engine's home; the registry has a copy of code, models and locks."""
@@ -56,28 +69,31 @@ class LocalArtifacts:
         self._host = host
         self._registry_name = registry
         self._limits = limits
+        self._digests = Digests()
         self._trees = asyncio.Lock()  # model contents not yet linked look like leftovers to `discard`
 
     async def inspect(self, spec: ServiceSpec) -> Inspection:
         """Look; change nothing."""
-        code = await asyncio.to_thread(_take_code, spec, self._limits)
+        code = await asyncio.to_thread(_take_code, spec, self._limits, self._digests)
         models = await self._take_models(spec)
-        key, is_cached = await self._look_up(spec.environment)
+        seen = await self._look_up(spec)
         return Inspection(
             code_digest=code.digest,
             files=len(code.files),
             total_bytes=code.total_bytes,
             left_out=code.left_out,
             model_digests=tuple(snapshot.digest for _, snapshot in models),
-            environment_key=key,
-            environment_cached=is_cached,
+            environment_key=seen.key,
+            environment_cached=seen.cached,
+            isolation=seen.isolation,
+            isolation_why=seen.why,
         )
 
     async def keep(self, spec: ServiceSpec, revision: int) -> Kept:
         """Copy code and models by content, then into the registry."""
         async with self._trees:
             source = Path(spec.code.source)
-            code = await asyncio.to_thread(_take_code, spec, self._limits)
+            code = await asyncio.to_thread(_take_code, spec, self._limits, self._digests)
             tree = await asyncio.to_thread(materialise, source, code, self._home.snapshots)
             models = await self._take_models(spec)
             root, model_dir = await asyncio.to_thread(
@@ -95,20 +111,27 @@ class LocalArtifacts:
             models_root=root,
         )
 
-    async def build(self, spec: EnvironmentSpec, on_line: OnLine) -> Built:
+    async def build(self, spec: ServiceSpec, on_line: OnLine) -> Built:
         """Solve and build, or find."""
         loop = asyncio.get_running_loop()
 
         def tell(line: str) -> None:
             loop.call_soon_threadsafe(on_line, line)
 
-        interpreter = await asyncio.to_thread(find_interpreter, spec.python)
-        lock: Lock = await solve(
-            spec, home=self._home, records=RegistryLockRecords(self._registry()), on_line=tell
+        shelf = await self._shelf()
+        asked = wish(spec)
+        chosen = await arrange(spec.environment, asked.isolation, shelf=shelf, on_line=tell)
+        why = asked.why or chosen.why
+        path, worker_path = await build(chosen, shelf=shelf, on_line=tell)
+        lock = chosen.lock
+        tell(f"{len(lock.packages)} packages, lock {lock.lock_key[:12]}, isolation {chosen.isolation}")
+        return Built(
+            key=lock.lock_key,
+            path=str(path),
+            worker_path=str(worker_path or ""),
+            isolation=chosen.isolation,
+            isolation_why=why,
         )
-        path = await ensure(lock, interpreter, home=self._home, on_line=tell)
-        tell(f"{len(lock.packages)} packages, lock {lock.lock_key[:12]}")
-        return Built(key=lock.lock_key, path=str(path))
 
     def explain_miss(self, old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
         """Say which input makes `new` another environment."""
@@ -134,20 +157,27 @@ class LocalArtifacts:
         return registry
 
     async def _take_models(self, spec: ServiceSpec) -> list[tuple[ModelRef, Snapshot]]:
-        return [(ref, await asyncio.to_thread(take_model, Path(ref.path))) for ref in spec.models]
+        return [
+            (ref, await asyncio.to_thread(take_model, Path(ref.path), digests=self._digests))
+            for ref in spec.models
+        ]
 
-    async def _look_up(self, spec: EnvironmentSpec) -> tuple[str, bool]:
-        interpreter = await asyncio.to_thread(find_interpreter, spec.python)
+    async def _shelf(self) -> Shelf:
         wheel = await asyncio.to_thread(bundled_runtime)
-        key = spec_key(spec, interpreter, wheel.digest)
-        text = await RegistryLockRecords(self._registry()).load(key)
-        if text is None:
-            return key, False
+        return Shelf(self._home, RegistryLockRecords(self._registry()), wheel)
+
+    async def _look_up(self, spec: ServiceSpec) -> _Look:
+        """Solve what was never solved: only that tells what `auto` is, and a deploy needs it anyway."""
+        shelf, asked = await self._shelf(), wish(spec)
         try:
-            lock = make_lock(text, spec_key=key, interpreter=interpreter, runtime_digest=wheel.digest)
-        except ValueError:
-            return key, False  # a damaged record is solved again
-        return key, await asyncio.to_thread(cached, lock.lock_key, self._home)
+            async with asyncio.timeout(_LOOK_SECONDS):
+                chosen: Arrangement = await arrange(spec.environment, asked.isolation, shelf=shelf)
+                built = await is_built(chosen, shelf)
+        except (TimeoutError, Unavailable) as error:
+            isolation = "" if asked.isolation == "auto" else asked.isolation
+            because = str(error) or "resolving takes long"
+            return _Look(isolation=isolation, why=f"to be found out: {because}")
+        return _Look(chosen.lock.lock_key, built, chosen.isolation, asked.why or chosen.why)
 
 
 def _remove_trees(trees: Sequence[Path]) -> None:
@@ -166,8 +196,8 @@ def _remove_unlinked(blobs: Path) -> None:
             blob.unlink(missing_ok=True)
 
 
-def _take_code(spec: ServiceSpec, limits: SnapshotLimits) -> Snapshot:
-    code = take_snapshot(Path(spec.code.source), limits)
+def _take_code(spec: ServiceSpec, limits: SnapshotLimits, digests: Digests) -> Snapshot:
+    code = take_snapshot(Path(spec.code.source), limits, digests=digests)
     for needed in filter(None, (spec.code.entry, spec.code.sample)):
         if not code.holds(needed):
             raise SnapshotError(

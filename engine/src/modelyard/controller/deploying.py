@@ -101,9 +101,16 @@ class RollOut:
 
     async def _environment(self, run: Run) -> None:
         revision = self._revision(run)
-        built = await self._crew.parts.artifacts.build(revision.spec.environment, run.say)
+        built = await self._crew.parts.artifacts.build(revision.spec, run.say)
         await self._memory.save(
-            attrs.evolve(revision, environment_key=built.key, environment_path=built.path)
+            attrs.evolve(
+                revision,
+                environment_key=built.key,
+                environment_path=built.path,
+                worker_environment_path=built.worker_path,
+                isolation=built.isolation,
+                isolation_why=built.isolation_why,
+            )
         )
 
     async def _place(self, run: Run) -> None:
@@ -206,7 +213,8 @@ def _with(revision: RevisionRecord, kept: Kept) -> RevisionRecord:
 
 
 def _present(revision: RevisionRecord) -> bool:
-    folders = (revision.code_dir, revision.models_root, revision.environment_path)
+    environments = (revision.environment_path, revision.worker_environment_path)
+    folders = (revision.code_dir, revision.models_root, *environments)
     return bool(revision.code_dir) and all(Path(one).is_dir() for one in folders if one)
 
 

@@ -109,6 +109,8 @@ def workload(revision: RevisionRecord, grants: Sequence[GrantRecord]) -> Workloa
         code_dir=revision.code_dir,
         model_dir=revision.model_dir,
         replicas=tuple(ReplicaPlan(id=one.replica, node=one.node, grant=one.grant) for one in grants),
+        app_root=revision.models_root,
+        worker_environment=revision.worker_environment_path,
     )
 
 

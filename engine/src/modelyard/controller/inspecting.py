@@ -10,6 +10,7 @@ from modelyard.api import (
     Refusal,
     ScalingSpec,
     ServiceSpec,
+    Setting,
     Severity,
     SystemError_,
 )
@@ -20,6 +21,7 @@ from modelyard.control import (
     effective_scaling,
     missing,
     replicas_for,
+    with_isolation,
 )
 from modelyard.controller.crew import Crew
 from modelyard.controller.ports import Inspection
@@ -40,13 +42,21 @@ async def make_plan(crew: Crew, spec: ServiceSpec) -> Plan:
         revision=next_revision(crew, spec.name),
         changed_keys=changed_keys(_as_it_runs(crew, old) if old else None, spec),
         settings=settings_of(spec),
-        old_settings={one.key: one.value for one in settings_of(_as_it_runs(crew, old))} if old else {},
+        old_settings={one.key: one.value for one in effective_settings(_as_it_runs(crew, old), old)}
+        if old
+        else {},
         refusals=refusals,
     )
     if refusals:  # what nobody can serve is not looked into further
         return build_plan(facts)
     facts = _with_files(crew, facts, old, await crew.parts.artifacts.inspect(spec))
     return build_plan(await _with_places(crew, facts))
+
+
+def effective_settings(spec: ServiceSpec, revision: RevisionRecord) -> tuple[Setting, ...]:
+    """Give a deployed spec's settings with what was found out while it was deployed."""
+    isolation = revision.isolation if revision.environment_path else ""
+    return with_isolation(settings_of(spec), isolation, revision.isolation_why)
 
 
 def next_revision(crew: Crew, service: str) -> int:
@@ -112,6 +122,7 @@ def _with_files(crew: Crew, facts: PlanFacts, old: RevisionRecord | None, seen: 
         environment_key=seen.environment_key,
         environment_cached=seen.environment_cached,
         environment_why=why,
+        settings=with_isolation(facts.settings, seen.isolation, seen.isolation_why),
     )
 
 

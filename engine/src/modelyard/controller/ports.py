@@ -24,6 +24,9 @@ class Inspection:
     model_digests: tuple[str, ...]
     environment_key: str
     environment_cached: bool
+    isolation: str = ""
+    """Where the script would run; empty = not known before the environment is solved."""
+    isolation_why: str = ""
 
 
 @attrs.frozen
@@ -39,10 +42,13 @@ class Kept:
 
 @attrs.frozen
 class Built:
-    """An environment on disk."""
+    """Environments on disk: the one that the server runs in, and the script's own, if it has one."""
 
     key: str
     path: str
+    worker_path: str = ""
+    isolation: str = "thread"
+    isolation_why: str = ""
 
 
 class Artifacts(Protocol):
@@ -56,8 +62,8 @@ class Artifacts(Protocol):
         """Copy code and models into the engine's folders and the workspace registry; idempotent."""
         ...
 
-    async def build(self, spec: EnvironmentSpec, on_line: OnLine) -> Built:
-        """Solve and build the environment, or find it; idempotent."""
+    async def build(self, spec: ServiceSpec, on_line: OnLine) -> Built:
+        """Solve and build the environments, or find them; idempotent."""
         ...
 
     def explain_miss(self, old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:

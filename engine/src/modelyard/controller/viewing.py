@@ -10,9 +10,9 @@ from modelyard.api import EngineStatus, NotFound, RouterStatus, ServiceView
 from modelyard.control import ServiceFacts, judge
 from modelyard.controller.changing import log_folders
 from modelyard.controller.crew import Crew
+from modelyard.controller.inspecting import effective_settings
 from modelyard.controller.merging import merged
 from modelyard.controller.reconciling import Reconciling
-from modelyard.spec import settings_of
 from modelyard.store import RevisionRecord
 
 
@@ -40,7 +40,7 @@ def view_of(crew: Crew, name: str) -> ServiceView:
         remedy=health.remedy,
         operation=operation,
         revisions=tuple(one.summary() for one in crew.memory.revisions_of(name)),
-        settings=settings_of(revision.spec),
+        settings=effective_settings(revision.spec, revision),
         description=revision.spec.description,
         tags=dict(revision.spec.tags),
     )

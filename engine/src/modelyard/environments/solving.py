@@ -1,20 +1,19 @@
-"""Solve a specification into a lock, together with what the runtime itself needs."""
+"""Solve a specification into a lock, together with what the runtime itself needs or without it."""
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable
 from modelyard.environments.conflicts import explain
-from modelyard.environments.interpreters import Interpreter, find_interpreter
+from modelyard.environments.interpreters import Interpreter
 from modelyard.environments.keys import normalised, spec_key
 from modelyard.environments.locks import Lock, LockDamaged, make_lock, without
 from modelyard.environments.records import LockRecords
 from modelyard.environments.uv import OPTIONS, uv_binary, uv_environment
-from modelyard.environments.wheels import NAME, RuntimeWheel, bundled_runtime
+from modelyard.environments.wheels import NAME, RuntimeWheel
 from modelyard.processes import Home, disk_errors, run
 
 _SOLVE_SECONDS = 600.0
@@ -23,52 +22,82 @@ _COMPILE = ("--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-
 OnLine = Callable[[str], None]
 
 
-async def solve(  # noqa: PLR0913  all but one by keyword, four with a default
+async def solve(  # noqa: PLR0913  all but one by keyword, two with a default
     spec: EnvironmentSpec,
     *,
+    interpreter: Interpreter,
+    runtime: RuntimeWheel | None,
     home: Home,
     records: LockRecords,
     refresh: bool = False,
     on_line: OnLine | None = None,
-    interpreter: Interpreter | None = None,
-    runtime: RuntimeWheel | None = None,
 ) -> Lock:
     """Return the lock of a specification: the recorded one, else (or with `refresh`) a fresh one.
 
-    `interpreter` None = what `find_interpreter(spec.python)` gives; `runtime` None = the bundled wheel.
+    `runtime` None = the script's packages alone.
     """
-    _refuse_what_uv_cannot(spec)
-    python = (
-        interpreter if interpreter is not None else await asyncio.to_thread(find_interpreter, spec.python)
-    )
-    wheel = runtime or bundled_runtime()
-    key = spec_key(spec, python, wheel.digest)
-
-    def lock_of(text: str) -> Lock:
-        return make_lock(text, spec_key=key, interpreter=python, runtime_digest=wheel.digest)
-
-    if not refresh and (recorded := await records.load(key)) is not None:
-        try:
-            return lock_of(recorded)
-        except LockDamaged as error:
-            _tell(on_line, f"the recorded lock is damaged and is solved again: {error}")
-    lock = lock_of(without(await _compile(spec, python, wheel, home, on_line), NAME))
-    await records.save(key, lock.text)
+    if not refresh and (recorded := await known(spec, interpreter, runtime, records, on_line)) is not None:
+        return recorded
+    text = without(await _compile(spec, interpreter, runtime, home, on_line), NAME)
+    lock = _lock(text, spec, interpreter, runtime)
+    await records.save(lock.spec_key, lock.text)
     return lock
 
 
+async def known(
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    runtime: RuntimeWheel | None,
+    records: LockRecords,
+    on_line: OnLine | None = None,
+) -> Lock | None:
+    """Return the recorded lock of a specification; None when there is none, or a damaged one."""
+    refuse_what_uv_cannot(spec)
+    text = await records.load(spec_key(spec, interpreter, digest_of(runtime)))
+    if text is None:
+        return None
+    try:
+        return _lock(text, spec, interpreter, runtime)
+    except LockDamaged as error:
+        tell(on_line, f"the recorded lock is damaged and is solved again: {error}")
+        return None
+
+
+def digest_of(runtime: RuntimeWheel | None) -> str:
+    """Give what stands for the runtime in keys; nothing where it is not in the environment."""
+    return runtime.digest if runtime is not None else ""
+
+
+def tell(on_line: OnLine | None, line: str) -> None:
+    """Pass a line of progress on, to whoever listens."""
+    if on_line is not None:
+        on_line(line)
+
+
+def _lock(text: str, spec: EnvironmentSpec, interpreter: Interpreter, runtime: RuntimeWheel | None) -> Lock:
+    digest = digest_of(runtime)
+    key = spec_key(spec, interpreter, digest)
+    return make_lock(text, spec_key=key, interpreter=interpreter, runtime_digest=digest)
+
+
 async def _compile(
-    spec: EnvironmentSpec, python: Interpreter, wheel: RuntimeWheel, home: Home, on_line: OnLine | None
+    spec: EnvironmentSpec,
+    python: Interpreter,
+    runtime: RuntimeWheel | None,
+    home: Home,
+    on_line: OnLine | None,
 ) -> str:
     with disk_errors(home.cache):
         home.cache.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=home.cache, prefix="solving-")
     with folder as name:
         wanted, solved = Path(name) / "requirements.in", Path(name) / "requirements.txt"
-        lines = [wheel.requirement, *normalised(spec.requirements)]
+        lines = normalised(spec.requirements)
+        tell(on_line, f"resolving {len(lines)} requirements for Python {python.version}")
+        if runtime is not None:
+            lines.insert(0, runtime.requirement)
         with disk_errors(wanted):
-            wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        _tell(on_line, f"resolving {len(lines) - 1} requirements for Python {python.version}")
+            wanted.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         done = await run(
             [
                 *(uv_binary(), *OPTIONS, "pip", "compile", wanted.name, *_COMPILE),
@@ -80,11 +109,12 @@ async def _compile(
             on_line=on_line,
         )
         if done.status != 0:
-            raise explain(done.output_tail, spec.requirements, wheel.requires)
+            raise explain(done.output_tail, spec.requirements, runtime.requires if runtime else ())
         return solved.read_text(encoding="utf-8")
 
 
-def _refuse_what_uv_cannot(spec: EnvironmentSpec) -> None:
+def refuse_what_uv_cannot(spec: EnvironmentSpec) -> None:
+    """Raise `EnvironmentUnsolvable` for what only an image can have."""
     for name, value in (("conda", spec.conda), ("docker_steps", spec.docker_steps), ("base", spec.base)):
         if value:
             raise EnvironmentUnsolvable(
@@ -92,8 +122,3 @@ def _refuse_what_uv_cannot(spec: EnvironmentSpec) -> None:
                 place=f"environment.{name}",
                 remedy="remove it, or choose a target that runs images",
             )
-
-
-def _tell(on_line: OnLine | None, line: str) -> None:
-    if on_line is not None:
-        on_line(line)

@@ -6,6 +6,7 @@ May import: api, pathspec.
 """
 
 from modelyard.packaging.artifacts import restore_models, store_code, store_models
+from modelyard.packaging.digests import Digests
 from modelyard.packaging.modeltrees import materialise_models
 from modelyard.packaging.snapshots import FileEntry, Snapshot
 from modelyard.packaging.taking import take_model, take_snapshot
@@ -13,6 +14,7 @@ from modelyard.packaging.tars import write_tar
 from modelyard.packaging.trees import materialise
 
 __all__ = [
+    "Digests",
     "FileEntry",
     "Snapshot",
     "materialise",

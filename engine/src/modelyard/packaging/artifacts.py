@@ -59,7 +59,7 @@ async def restore_models(registry: Registry, repository: str, reference: str, ro
         if not has_blob(root, entry):
             await _pull_file(registry, repository, entry, root)
     folder = into / hex_of(snapshot.digest)
-    await asyncio.to_thread(lay_out, [(".", snapshot)], root, folder)
+    await asyncio.to_thread(lay_out, [(entry.path, entry) for entry in snapshot.files], root, folder)
     return folder
 
 

@@ -1,6 +1,7 @@
-"""Model trees on disk: contents once, by digest, and hard links to them laid out as scripts expect.
+"""Model trees on disk: contents once, by digest, and hard links to them laid out as v1's scripts expect.
 
-`<root>/blobs/<hex>` holds contents, `<into>/<hex>/<name>/<version>/...` one service's set of models.
+`<root>/blobs/<hex>` holds contents; `<into>/<hex>` is the application root of one set of models, with
+`azureml-models/<name>/<version>/<only entry>` below: the file, or the folder under its own name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from modelyard.api import ModelRef
+from modelyard.api import MODELS_FOLDER, ModelRef
 from modelyard.packaging.opening import cannot_write, copy_verified, open_file, open_folder
 from modelyard.packaging.snapshots import FileEntry, Snapshot, hex_of
 from modelyard.packaging.staging import move_into_place, staging
@@ -28,19 +29,19 @@ _BLOB_MODE = 0o444
 def materialise_models(
     models: Sequence[tuple[ModelRef, Snapshot]], root: Path, into: Path
 ) -> tuple[str, str]:
-    """Lay out a service's models; return their folder and the value of AZUREML_MODEL_DIR.
+    """Lay out a service's models; return the application root and the value of AZUREML_MODEL_DIR.
 
-    One model: the value is `<folder>/<name>/<version>`; several: the folder; none: both are empty.
-    Idempotent. Raises `SnapshotError` when a model is no longer what its snapshot says.
+    One model: the value is `<root>/azureml-models/<name>/<version>`; several: `<root>/azureml-models`;
+    none: both are empty. Idempotent. Raises `SnapshotError` when a model is no longer what its snapshot says.
     """
     if not models:
         return "", ""
     for ref, snapshot in models:
         store_blobs(ref, snapshot, root)
     folder = into / _set_digest(models)
-    lay_out([(f"{ref.name}/{ref.version}", snapshot) for ref, snapshot in models], root, folder)
-    only = models[0][0]
-    return str(folder), str(folder / only.name / only.version) if len(models) == 1 else str(folder)
+    lay_out([link for ref, snapshot in models for link in _links(ref, snapshot)], root, folder)
+    shown = models[0][0].folder if len(models) == 1 else MODELS_FOLDER
+    return str(folder), str(folder / shown)
 
 
 def blob_path(root: Path, digest: str) -> Path:
@@ -85,9 +86,8 @@ def new_blob(root: Path, digest: str) -> Iterator[IO[bytes]]:
         raise cannot_write(final, error) from error
 
 
-def lay_out(parts: Sequence[tuple[str, Snapshot]], root: Path, folder: Path) -> None:
-    """Link stored contents to `<folder>/<part>/<path>`; whole or absent, and mended when damaged."""
-    links = [(f"{part}/{entry.path}", entry) for part, snapshot in parts for entry in snapshot.files]
+def lay_out(links: Sequence[tuple[str, FileEntry]], root: Path, folder: Path) -> None:
+    """Link stored contents to their paths below `folder`; whole or absent, and mended when damaged."""
     if all(_is_whole(folder / path, entry) for path, entry in links):
         return
     try:
@@ -123,6 +123,19 @@ def _link(blob: Path, path: Path) -> None:
         path.chmod(_BLOB_MODE)
 
 
+def _links(ref: ModelRef, snapshot: Snapshot) -> list[tuple[str, FileEntry]]:
+    """Place a file in the version's folder under the name that the user gave, a folder's files one deeper."""
+    top = f"{ref.folder}/{_entry_name(ref)}"
+    _, file = split_model(Path(ref.path))
+    if file:
+        return [(top, entry) for entry in snapshot.files]
+    return [(f"{top}/{entry.path}", entry) for entry in snapshot.files]
+
+
+def _entry_name(ref: ModelRef) -> str:
+    return Path(ref.path).name or ref.name
+
+
 def _set_digest(models: Sequence[tuple[ModelRef, Snapshot]]) -> str:
-    lines = sorted((ref.name, ref.version, snapshot.digest) for ref, snapshot in models)
+    lines = sorted((ref.folder, _entry_name(ref), snapshot.digest) for ref, snapshot in models)
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()

@@ -9,8 +9,10 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import IO
 
 from modelyard.api import SnapshotError, SnapshotLimits
+from modelyard.packaging.digests import Digests, identity
 from modelyard.packaging.ignoring import IGNORE_FILES, MAX_IGNORE_BYTES, IgnoreRules, compile_rules
 from modelyard.packaging.opening import CHUNK_BYTES, changed, open_file, open_folder
 from modelyard.packaging.snapshots import DIGEST_PREFIX, FileEntry, Snapshot, snapshot_of
@@ -27,28 +29,32 @@ class _Everything:
         return False
 
 
-def take_snapshot(source: Path, limits: SnapshotLimits) -> Snapshot:
+def take_snapshot(source: Path, limits: SnapshotLimits, *, digests: Digests | None = None) -> Snapshot:
     """Describe a project folder by content, honouring its ignore file and the limits.
 
+    What `digests` knows is not read again.
     Raises `SnapshotError` that names the path and the remedy. Sizes are checked before anything is read.
     """
     with open_folder(source) as root:
         rules = _rules(root, limits)
         found, left_out = _listed(root, rules, limits)
         _check_limits(found, limits)
-        files = [_hashed(root, file, keep_mode=True) for file in found]
+        files = [_hashed(root, file, digests, keep_mode=True) for file in found]
     return snapshot_of(files, left_out=_shown(left_out), ignore_file=rules.name)
 
 
-def take_model(path: Path) -> Snapshot:
-    """Describe a model: a file (as a folder that holds just it) or a folder with all it holds."""
+def take_model(path: Path, *, digests: Digests | None = None) -> Snapshot:
+    """Describe a model: a file (as a folder that holds just it) or a folder with all it holds.
+
+    What `digests` knows is not read again.
+    """
     folder, name = split_model(path)
     with open_folder(folder) as root:
         if name:
-            files = [_hashed(root, _one_file(root, name), keep_mode=False)]
+            files = [_hashed(root, _one_file(root, name), digests, keep_mode=False)]
         else:
             found = [f for f in walk(root, _Everything()) if isinstance(f, Found)]
-            files = [_hashed(root, file, keep_mode=False) for file in found]
+            files = [_hashed(root, file, digests, keep_mode=False) for file in found]
     if not files:
         raise SnapshotError("the model folder is empty", place=str(path), remedy="name the folder with files")
     return snapshot_of(files)
@@ -125,22 +131,26 @@ def _too_much(message: str, biggest: str, setting: str) -> SnapshotError:
     )
 
 
-def _hashed(root: int, found: Found, *, keep_mode: bool) -> FileEntry:
-    hasher, size = hashlib.sha256(), 0
+def _hashed(root: int, found: Found, digests: Digests | None, *, keep_mode: bool) -> FileEntry:
     with open_file(root, found.origin) as file:
-        before = os.fstat(file.fileno())
-        while size <= found.size and (chunk := file.read(CHUNK_BYTES)):
-            size += len(chunk)
-            hasher.update(chunk)
-        after = os.fstat(file.fileno())
-    if size != found.size or _identity(before) != _identity(after):
+        facts = os.fstat(file.fileno())
+        digest = digests.find(facts) if digests is not None and facts.st_size == found.size else None
+        if digest is None:
+            digest = _digest(file, found, facts)
+            if digests is not None:
+                digests.keep(facts, digest)
+    mode = 0o755 if keep_mode and facts.st_mode & stat.S_IXUSR else 0o644
+    return FileEntry(found.path, found.size, mode, digest)
+
+
+def _digest(file: IO[bytes], found: Found, before: os.stat_result) -> str:
+    hasher, size = hashlib.sha256(), 0
+    while size <= found.size and (chunk := file.read(CHUNK_BYTES)):
+        size += len(chunk)
+        hasher.update(chunk)
+    if size != found.size or identity(before) != identity(os.fstat(file.fileno())):
         raise changed(found.path)
-    mode = 0o755 if keep_mode and before.st_mode & stat.S_IXUSR else 0o644
-    return FileEntry(found.path, size, mode, DIGEST_PREFIX + hasher.hexdigest())
-
-
-def _identity(facts: os.stat_result) -> tuple[int, ...]:
-    return (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+    return DIGEST_PREFIX + hasher.hexdigest()
 
 
 def _shown(left_out: Iterable[str]) -> tuple[str, ...]:

@@ -38,9 +38,13 @@ class RevisionRecord:
     model_digests: tuple[str, ...] = ()
     model_dir: str = ""
     models_root: str = ""
-    """What to remove with the revision; `model_dir` is what replicas are told."""
+    """The application root that holds the models; goes with the revision. `model_dir` is what scripts are told."""
     environment_key: str = ""
     environment_path: str = ""
+    worker_environment_path: str = ""
+    """The script's own, where it does not share the server's."""
+    isolation: str = "thread"
+    isolation_why: str = ""
 
     def summary(self) -> Revision:
         """Give what users see of it."""

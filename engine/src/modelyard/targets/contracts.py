@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelyard_runtime.contract import Probe, StartContract
+from modelyard_runtime.contract import Batching, ModelEntry, Probe, StartContract
 
-from modelyard.api import ProbeSpec, ReplicaPlan, Workload
+from modelyard.api import ModelRef, ProbeSpec, ReplicaPlan, Workload
 
 
 def start_contract(workload: Workload, plan: ReplicaPlan, *, run_dir: Path, log_dir: Path) -> StartContract:
@@ -21,7 +21,19 @@ def start_contract(workload: Workload, plan: ReplicaPlan, *, run_dir: Path, log_
         log_dir=str(log_dir),
         code_dir=workload.code_dir,
         entry=spec.code.entry,
+        app_root=workload.app_root,
         model_dir=workload.model_dir,
+        models=tuple(_model(workload, one) for one in spec.models),
+        multi_model=spec.multi_model.enabled,
+        model_memory_bytes=spec.multi_model.memory_bytes or 0,
+        isolation="process" if workload.worker_environment else "thread",
+        worker_python=_python(workload.worker_environment),
+        workers=spec.workers,
+        batching=Batching(max_size=spec.batching.max_size, max_wait_s=spec.batching.max_wait_seconds),
+        compat=spec.compat or "",
+        cors_origins=spec.cors,
+        compression=spec.grpc.compression,
+        max_compression_ratio=spec.grpc.max_compression_ratio,
         sample=sample,
         variables={**spec.environment.variables, **plan.grant.environment},
         max_concurrent=request.max_concurrent,
@@ -35,6 +47,16 @@ def start_contract(workload: Workload, plan: ReplicaPlan, *, run_dir: Path, log_
         probe=_probe(spec.probes),
         memory_limit_bytes=spec.resources.memory_limit_bytes or 0,
     )
+
+
+def _model(workload: Workload, model: ModelRef) -> ModelEntry:
+    return ModelEntry(
+        name=model.name, version=model.version, path=str(Path(workload.app_root) / model.folder)
+    )
+
+
+def _python(environment: str) -> str:
+    return str(Path(environment) / "bin" / "python") if environment else ""
 
 
 def _probe(probes: ProbeSpec) -> Probe:

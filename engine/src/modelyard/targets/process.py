@@ -88,12 +88,13 @@ class ProcessTarget:
     async def apply(self, workload: Workload) -> None:
         """Start every planned replica that does not run; what runs is left alone."""
         python = Path(workload.environment) / "bin" / "python"
-        if not python.exists():
-            raise UserError(
-                "the environment has no bin/python",
-                place=workload.environment,
-                remedy="deploy again: a damaged environment is built anew",
-            )
+        for environment in filter(None, (workload.environment, workload.worker_environment)):
+            if not (Path(environment) / "bin" / "python").exists():
+                raise UserError(
+                    "the environment has no bin/python",
+                    place=environment,
+                    remedy="deploy again: a damaged environment is built anew",
+                )
         async with self._exclusive():
             for plan in workload.replicas:
                 self._start(workload, plan, python)
