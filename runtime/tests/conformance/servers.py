@@ -7,45 +7,23 @@ import http.client
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelyard_runtime.contract import (
-    SOCKET_FILE,
-    STATE_FILE,
-    ContractError,
-    StartContract,
-    read_state,
-    write_contract,
-)
+from modelyard_runtime.contract import STATE_FILE, ContractError, read_state
 
+from runtime.tests.behaviour.replicas import START_S, UnixConnection, replica
 from runtime.tests.conformance.cases import Case, Group
 from runtime.tests.conformance.comparing import Answer
-
-START_S = 40.0
-"""Long, because all other tests share the machine."""
-
-
-class _Unix(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=30)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(30)
-        self.sock.connect(str(self._path))
 
 
 def ask(path: Path, case: Case) -> Answer:
     """Send one request to a server's socket, on a connection of its own."""
-    connection = _Unix(path)
+    connection = UnixConnection(path)
     try:
         connection.request(case.method, case.path, case.body or None, dict(case.headers))
         answer = connection.getresponse()
@@ -117,39 +95,10 @@ def theirs(group: Group, python: Path) -> Iterator[Running]:
 @contextmanager
 def ours(group: Group, *, compat: str = "", worker_python: Path | None = None) -> Iterator[Running]:
     """Start a replica as every target does: its parent with a contract. `worker_python`: process isolation."""
-    with folder_for(group) as folder:
-        for name in ("run", "log"):
-            (folder / name).mkdir(mode=0o700)
-        isolation = "process" if worker_python else "thread"
-        contract = StartContract(
-            **{
-                "service": "digits",
-                "revision": 3,
-                "replica": f"digits-r3-{folder.name[-6:].lower()}",
-                "run_dir": str(folder / "run"),
-                "log_dir": str(folder / "log"),
-                "code_dir": str(folder / "app"),
-                "app_root": str(folder / "app"),
-                "entry": "score.py",
-                "compat": compat,
-                "isolation": isolation,
-                "worker_python": str(worker_python or ""),
-                "variables": dict(group.variables),
-                "backoff_initial_s": 0.1,
-                **group.contract,
-            }
-        )
-        start = folder / "run" / "start.json"
-        write_contract(contract, start)
-        with (folder / "our.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "modelyard_runtime.replica", str(start)], stdout=log, stderr=log
-            )
-        running = Running(folder, folder / "run" / SOCKET_FILE, process)
-        try:
-            yield running
-        finally:
-            running.end()
+    isolation = {"isolation": "process", "worker_python": str(worker_python)} if worker_python else {}
+    told = {"compat": compat, "variables": dict(group.variables), **isolation, **group.contract}
+    with replica(group.script, files=group.files, **told) as one:
+        yield Running(one.folder, one.socket, one.process)
 
 
 def until_healthy(running: Running) -> None:

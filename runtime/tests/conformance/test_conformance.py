@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from modelyard_runtime.contract import STATE_FILE, ContractError, read_state
 
+from runtime.tests.behaviour.replicas import START_S
 from runtime.tests.conformance.cases import Group
 from runtime.tests.conformance.comparing import Fields, differing
 from runtime.tests.conformance.differences import DEFAULT, STRICT, judge
 from runtime.tests.conformance.groups import GROUPS
 from runtime.tests.conformance.listed import DIFFERENCES
 from runtime.tests.conformance.recording import answers, live, recorded
-from runtime.tests.conformance.servers import START_S, ours, theirs, until_healthy
+from runtime.tests.conformance.servers import ours, theirs, until_healthy
 from runtime.tests.conformance.start_ups import REFUSED, StartUp, group_of
 from runtime.tests.conformance.v1_environment import v1_python
 
