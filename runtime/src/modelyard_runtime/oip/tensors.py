@@ -1,200 +1,182 @@
-"""Tensors of the Open Inference Protocol as numpy arrays, checked before anything is allocated."""
+"""Tensors in their two forms: raw bytes, taken as a view and never copied, and values one by one.
+
+Pure, and without numpy: a front whose script runs in another process need not load it.
+"""
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from modelyard_runtime.oip.datatypes import BYTES, DATATYPES, MAX_RANK, Datatype, OipError, count, find
+from modelyard_runtime.worker.requests import Buffer, Tensor
 
-Array = npt.NDArray[Any]
+__all__ = ["BYTES", "DATATYPES", "OipError", "Tensor", "from_items", "from_raw", "from_values", "to_values"]
 
-BYTES = "BYTES"
-DTYPES: dict[str, np.dtype[Any]] = {
-    "BOOL": np.dtype(np.bool_),
-    "UINT8": np.dtype(np.uint8),
-    "UINT16": np.dtype("<u2"),
-    "UINT32": np.dtype("<u4"),
-    "UINT64": np.dtype("<u8"),
-    "INT8": np.dtype(np.int8),
-    "INT16": np.dtype("<i2"),
-    "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"),
-    "FP16": np.dtype("<f2"),
-    "FP32": np.dtype("<f4"),
-    "FP64": np.dtype("<f8"),
-}
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
-_KINDS = {"b": "b", "u": "iu", "i": "iu", "f": "iuf"}
-"""Which kinds of JSON value a datatype takes: no text in numbers, no fractions in integers."""
 _LENGTH = struct.Struct("<I")
+_INFINITE = 0x7F800000
+"""Bits of an FP32: greater ones are not numbers."""
 
 
-class OipError(ValueError):
-    """The request breaks the protocol; the text says where."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """One named tensor; BYTES is an object array of `bytes`."""
-
-    name: str
-    datatype: str
-    array: Array
-
-
-@dataclass(frozen=True, slots=True)
-class InferRequest:
-    """A request whatever carried it; `outputs` empty = all."""
-
-    id: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[str, ...] = ()
-    binary_outputs: frozenset[str] | None = frozenset()
-    """REST only: which outputs to send as raw bytes; None = all."""
-
-
-def check_shape(name: str, datatype: str, shape: Sequence[int]) -> int:
-    """Return how many elements the shape has; refuses unknown datatypes and negative dimensions."""
-    if datatype != BYTES and datatype not in DTYPES:
-        known = ", ".join([*DTYPES, BYTES])
-        raise OipError(f"input '{name}': unknown datatype '{datatype}'; this server takes {known}")
-    if any(type(size) is not int or size < 0 for size in shape):
-        raise OipError(f"input '{name}': shape {list(shape)} must hold whole numbers of 0 or more")
-    return math.prod(shape)
-
-
-def from_raw(name: str, datatype: str, shape: Sequence[int], raw: bytes) -> Tensor:
-    """Read a tensor's raw little-endian bytes; numbers become a view, no copy."""
-    count = check_shape(name, datatype, shape)
-    if datatype == BYTES:
-        return Tensor(name, BYTES, _objects(list(_elements(name, raw, count)), shape))
-    dtype = DTYPES[datatype]
-    if count * dtype.itemsize != len(raw):
+def from_raw(name: str, datatype: str, shape: tuple[int, ...], data: Buffer, *, place: str) -> Tensor:
+    """Check raw little-endian bytes against their description. Raises `OipError`; copies nothing."""
+    size = find(datatype, place=place).size
+    elements = count(shape, place=place)
+    if not size:
+        _check_elements(data, elements, place)
+    elif elements * size != len(data):
         raise OipError(
-            f"input '{name}': shape {list(shape)} of {datatype} needs {count * dtype.itemsize} bytes,"
-            f" {len(raw)} came"
+            f"input '{name}': shape {list(shape)} of {datatype} needs {elements * size} bytes,"
+            f" {len(data)} came",
+            place=place,
         )
-    return Tensor(name, datatype, _shaped(name, np.frombuffer(raw, dtype), shape))
+    return Tensor(name, datatype, shape, data)
 
 
-def from_values(name: str, datatype: str, shape: Sequence[int], values: Any) -> Tensor:
-    """Read a tensor's elements, flat or nested, in row-major order."""
-    count = check_shape(name, datatype, shape)
-    if datatype == BYTES:
-        texts = [_as_bytes(name, value) for value in _flatten(values)]
-        _check_count(name, shape, count, len(texts))
-        return Tensor(name, BYTES, _objects(texts, shape))
-    try:
-        array = np.asarray(values)
-    except (ValueError, OverflowError) as error:
-        raise OipError(f"input '{name}': data is ragged or out of range") from error
-    _check_count(name, shape, count, array.size)
-    return Tensor(name, datatype, _shaped(name, _cast(name, datatype, array), shape))
+def from_values(name: str, datatype: str, shape: tuple[int, ...], values: Any, *, place: str) -> Tensor:
+    """Read elements as JSON has them, flat or nested, in row-major order. Raises `OipError`."""
+    kind = find(datatype, place=place)
+    elements = count(shape, place=place)
+    flat = _flat(values, f"{place}.data")
+    _check_count(name, shape, elements, len(flat), place)
+    wrong = set(map(type, flat)) - kind.takes
+    if wrong:
+        number = next(number for number, value in enumerate(flat) if type(value) in wrong)
+        raise OipError(
+            f"input '{name}': {datatype} cannot hold {_json_name(flat[number])}",
+            place=f"{place}.data[{number}]",
+        )
+    return Tensor(name, datatype, shape, _pack(name, datatype, kind, flat, f"{place}.data"))
 
 
-def from_result(name: str, value: Any) -> Tensor:
-    """Make an output tensor of what a script returned: a scalar becomes shape [1]."""
-    try:
-        array = np.atleast_1d(np.asarray(value))
-    except ValueError as error:
-        raise OipError(f"output '{name}': the rows of the result differ in length") from error
-    if array.dtype.kind in "US" or (array.dtype.kind == "O" and _all_text(array)):
-        texts = [item.encode() if isinstance(item, str) else bytes(item) for item in array.ravel().tolist()]
-        return Tensor(name, BYTES, _objects(texts, array.shape))
-    datatype = _NAMES.get(array.dtype.newbyteorder("<"))
-    if datatype is None:
-        raise OipError(f"output '{name}': no tensor can be made of {array.dtype.name} values")
-    return Tensor(name, datatype, array)
+def from_items(
+    name: str, datatype: str, shape: tuple[int, ...], items: Sequence[Any], *, place: str
+) -> Tensor:
+    """Read elements that protobuf has typed already. Raises `OipError`."""
+    kind = find(datatype, place=place)
+    _check_count(name, shape, count(shape, place=place), len(items), place)
+    return Tensor(name, datatype, shape, _pack(name, datatype, kind, items, f"{place}.contents"))
 
 
-def to_raw(tensor: Tensor) -> bytes:
-    """Write a tensor as raw little-endian bytes."""
+def to_values(tensor: Tensor) -> Sequence[Any]:
+    """Return a tensor's elements, flat; BYTES as text. Raises `OipError` for BYTES that are not UTF-8."""
+    kind, data = DATATYPES[tensor.datatype], tensor.data
     if tensor.datatype == BYTES:
-        return b"".join(_LENGTH.pack(len(item)) + item for item in tensor.array.ravel().tolist())
-    return np.ascontiguousarray(tensor.array, DTYPES[tensor.datatype]).tobytes()
+        try:
+            return [str(item, "utf-8") for item in elements_of(data)]
+        except UnicodeDecodeError as error:
+            raise OipError(
+                f"tensor '{tensor.name}' has bytes that are not UTF-8: ask for it as binary data",
+                place=tensor.name,
+            ) from error
+    if tensor.datatype == "BF16":
+        return _unpack_bf16(data)
+    return struct.unpack(f"<{len(data) // kind.size}{kind.code}", data)
 
 
-def to_list(tensor: Tensor) -> list[Any]:
-    """Write a tensor as nested lists; BYTES must be UTF-8."""
-    if tensor.datatype != BYTES:
-        return tensor.array.tolist()  # type: ignore[no-any-return]  # at least one dimension: a list
-    try:
-        texts = [item.decode() for item in tensor.array.ravel().tolist()]
-    except UnicodeDecodeError as error:
-        raise OipError(f"tensor '{tensor.name}': BYTES must be UTF-8 in JSON") from error
-    return _objects(texts, tensor.array.shape).tolist()  # type: ignore[no-any-return]  # as above
-
-
-def _elements(name: str, raw: bytes, count: int) -> Iterator[bytes]:
-    if count * _LENGTH.size > len(raw):
-        raise OipError(f"input '{name}': {count} BYTES elements cannot fit in {len(raw)} bytes")
-    position = 0
-    for _ in range(count):
+def elements_of(data: Buffer) -> Iterator[memoryview]:
+    """Walk through checked BYTES data."""
+    view = memoryview(data)
+    position, end = 0, len(view)
+    while position < end:
         start = position + _LENGTH.size
-        if start > len(raw):
-            raise OipError(f"input '{name}': BYTES data ends in the middle of a length")
-        position = start + _LENGTH.unpack_from(raw, position)[0]
-        if position > len(raw):
-            raise OipError(f"input '{name}': BYTES data ends in the middle of an element")
-        yield raw[start:position]
-    if position != len(raw):
-        raise OipError(f"input '{name}': {len(raw) - position} bytes are left after the last element")
+        position = start + _LENGTH.unpack_from(view, position)[0]
+        yield view[start:position]
 
 
-def _cast(name: str, datatype: str, array: Array) -> Array:
-    dtype = DTYPES[datatype]
-    if array.size and array.dtype.kind not in _KINDS[dtype.kind]:
-        raise OipError(f"input '{name}': {datatype} cannot hold {array.dtype.name} values")
-    if dtype.kind in "iu" and array.size:
-        bounds = np.iinfo(dtype)
-        if int(array.min()) < bounds.min or int(array.max()) > bounds.max:
-            raise OipError(f"input '{name}': a value is outside {datatype} ({bounds.min}..{bounds.max})")
-    with np.errstate(over="ignore"):
-        return array.astype(dtype)
+def pack_bytes(items: Sequence[bytes]) -> bytes:
+    """Write BYTES elements, each behind its length."""
+    return b"".join(chain.from_iterable((_LENGTH.pack(len(item)), item) for item in items))
 
 
-def _shaped(name: str, array: Array, shape: Sequence[int]) -> Array:
+def pack_bf16(values: Sequence[float]) -> bytes:
+    """Write numbers as BF16, rounded to nearest, ties to even. Raises `OverflowError`."""
+    halves = []
+    for bits in struct.unpack(f"<{len(values)}I", struct.pack(f"<{len(values)}f", *values)):
+        magnitude = bits & 0x7FFFFFFF
+        if magnitude > _INFINITE:
+            halves.append(bits >> 16 | 0x40)
+            continue
+        rounded = bits + 0x7FFF + (bits >> 16 & 1)
+        if rounded & 0x7FFFFFFF >= _INFINITE > magnitude:
+            raise OverflowError
+        halves.append(rounded >> 16)
+    return struct.pack(f"<{len(halves)}H", *halves)
+
+
+def _unpack_bf16(data: Buffer) -> Sequence[float]:
+    """Widen: the upper half of an FP32 is all there is."""
+    wide = bytearray(2 * len(data))
+    wide[2::4], wide[3::4] = memoryview(data)[0::2], memoryview(data)[1::2]
+    return struct.unpack(f"<{len(data) // 2}f", wide)
+
+
+def _pack(name: str, datatype: str, kind: Datatype, items: Sequence[Any], place: str) -> bytes:
+    if datatype == BYTES:
+        return pack_bytes([item.encode() if isinstance(item, str) else item for item in items])
     try:
-        return array.reshape(tuple(shape))
-    except (ValueError, OverflowError) as error:
-        raise OipError(f"input '{name}': no array can have the shape {list(shape)}") from error
+        return _pack_numbers(kind, items)
+    except (struct.error, OverflowError) as error:
+        number = next(number for number, item in enumerate(items) if not _fits(kind, item))
+        raise OipError(
+            f"input '{name}': {items[number]} is outside {datatype}", place=f"{place}[{number}]"
+        ) from error
 
 
-def _objects(items: Sequence[Any], shape: Sequence[int]) -> Array:
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return _shaped("BYTES", array, shape)
+def _pack_numbers(kind: Datatype, items: Sequence[Any]) -> bytes:
+    if not kind.code:
+        return pack_bf16(items)
+    return struct.pack(f"<{len(items)}{kind.code}", *items)
 
 
-def _check_count(name: str, shape: Sequence[int], wanted: int, found: int) -> None:
+def _fits(kind: Datatype, item: Any) -> bool:
+    try:
+        _pack_numbers(kind, (item,))
+    except (struct.error, OverflowError):
+        return False
+    return True
+
+
+def _flat(values: Any, place: str) -> Sequence[Any]:
+    if type(values) is not list:
+        return [values]
+    for _ in range(MAX_RANK):
+        if not values or type(values[0]) is not list:
+            break
+        width = len(values[0])
+        if any(type(row) is not list or len(row) != width for row in values):
+            raise OipError("data is ragged: rows must have one length", place=place)
+        values = list(chain.from_iterable(values))
+    else:
+        raise OipError(f"data is nested more than {MAX_RANK} levels deep", place=place)
+    found: list[Any] = values
+    return found
+
+
+def _check_count(name: str, shape: Sequence[int], wanted: int, found: int, place: str) -> None:
     if wanted != found:
-        raise OipError(f"input '{name}': shape {list(shape)} needs {wanted} elements, {found} came")
+        raise OipError(
+            f"input '{name}': shape {list(shape)} needs {wanted} elements, {found} came", place=place
+        )
 
 
-def _flatten(values: Any) -> Iterator[Any]:
-    stack = [iter(values if isinstance(values, list) else [values])]
-    while stack:
-        for item in stack[-1]:
-            if isinstance(item, list):
-                stack.append(iter(item))
-                break
-            yield item
-        else:
-            stack.pop()
+def _check_elements(data: Buffer, elements: int, place: str) -> None:
+    end, position = len(data), 0
+    if elements * _LENGTH.size > end:
+        raise OipError(f"{elements} BYTES elements cannot fit in {end} bytes", place=place)
+    for _ in range(elements):
+        start = position + _LENGTH.size
+        if start > end:
+            raise OipError("BYTES data ends in the middle of a length", place=place)
+        position = start + _LENGTH.unpack_from(data, position)[0]
+        if position > end:
+            raise OipError("BYTES data ends in the middle of an element", place=place)
+    if position != end:
+        raise OipError(f"{end - position} bytes are left after the last element", place=place)
 
 
-def _as_bytes(name: str, value: Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass")
-    raise OipError(f"input '{name}': BYTES data must be text, {type(value).__name__} came")
-
-
-def _all_text(array: Array) -> bool:
-    return all(isinstance(item, str | bytes) for item in array.ravel().tolist())
+def _json_name(value: Any) -> str:
+    names = {bool: "true or false", str: "text", type(None): "null", list: "a list", dict: "an object"}
+    return names.get(type(value), str(value))

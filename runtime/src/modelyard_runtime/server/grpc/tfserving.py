@@ -1,0 +1,91 @@
+"""TensorFlow Serving's calls: Predict, and the two questions its clients ask first."""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+
+from modelyard_runtime.oip.datatypes import OipError
+from modelyard_runtime.server.about import declared, is_ready, versions_of
+from modelyard_runtime.server.grpc.calls import Call
+from modelyard_runtime.server.grpc.inference import not_tensors
+from modelyard_runtime.server.grpc.methods import Method, parse, unary
+from modelyard_runtime.server.problems import BadInput
+from modelyard_runtime.server.service import Service
+from modelyard_runtime.tfserving import predict
+from modelyard_runtime.tfserving import predict_pb2 as pb
+from modelyard_runtime.worker.replies import Inferred
+from modelyard_runtime.worker.requests import InferRequest
+
+PREDICTION_SERVICE = "/tensorflow.serving.PredictionService/"
+MODEL_SERVICE = "/tensorflow.serving.ModelService/"
+_SIGNATURES = "signature_def"
+_SIGNATURES_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+_UNKNOWN_ERROR = 2
+
+
+async def _predict(call: Call) -> None:
+    message = parse(pb.PredictRequest, *await call.message())
+    service = call.service
+    try:
+        asked = predict.decode(message, limit_bytes=service.contract.max_body_bytes)
+    except OipError as error:
+        raise BadInput(str(error), place=error.place) from error
+    pool = service.pools.get((asked.model, asked.version)) or await service.find(asked.model, asked.version)
+    headers = call.scope["headers"] if pool.description is None or pool.description.needs_headers else ()
+    request = InferRequest(asked.inputs, asked.outputs, headers)
+    reply = await pool.submit(request, call.deadline, call.gone)
+    if type(reply) is not Inferred:
+        raise not_tensors(reply)
+    model = asked.model or service.contract.service
+    version = asked.version or service.models[model][-1]
+    answer = predict.encode(model, version, reply.outputs)
+    await call.answer((answer.SerializeToString(),), last=True)
+
+
+async def _metadata(call: Call, asked: pb.GetModelMetadataRequest) -> Message:
+    for field in asked.metadata_field:
+        if field != _SIGNATURES:
+            raise BadInput(f"metadata '{field}' is not known; there is {_SIGNATURES}", place="metadata_field")
+    model, version = _names(asked.model_spec)
+    versions = versions_of(call.service, model, version)
+    made = predict.signatures(*declared(call.service, model, version))
+    answer = pb.GetModelMetadataResponse(
+        model_spec=predict.specification(model or call.service.contract.service, version or versions[-1])
+    )
+    packed = answer.metadata[_SIGNATURES]
+    packed.type_url, packed.value = _SIGNATURES_URL, made.SerializeToString()
+    return answer
+
+
+async def _status(call: Call, asked: pb.GetModelStatusRequest) -> Message:
+    model, version = _names(asked.model_spec)
+    answer = pb.GetModelStatusResponse()
+    for one in versions_of(call.service, model, version):
+        if one.isdecimal() and version in {"", one}:
+            _describe(call.service, model, one, answer.model_version_status.add(version=int(one)))
+    return answer
+
+
+def _describe(service: Service, model: str, version: str, status: pb.ModelVersionStatus) -> None:
+    states = pb.ModelVersionStatus
+    if is_ready(service, model, version):
+        status.state = states.AVAILABLE
+    elif service.failed:
+        status.state = states.END
+        status.status.error_code, status.status.error_message = _UNKNOWN_ERROR, service.failed
+    else:
+        status.state = states.UNLOADING if service.draining else states.LOADING
+
+
+def _names(wanted: pb.ModelSpec) -> tuple[str, str]:
+    try:
+        return predict.names(wanted)
+    except OipError as error:
+        raise BadInput(str(error), place=error.place) from error
+
+
+METHODS: dict[str, Method] = {
+    f"{PREDICTION_SERVICE}Predict": Method(_predict, counts=1),
+    f"{PREDICTION_SERVICE}GetModelMetadata": unary(pb.GetModelMetadataRequest, _metadata),
+    f"{MODEL_SERVICE}GetModelStatus": unary(pb.GetModelStatusRequest, _status),
+}

@@ -1,0 +1,149 @@
+"""The Open Inference Protocol over REST: everything under `/v2` but the repository."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+
+from modelyard_runtime.oip import rest
+from modelyard_runtime.oip.datatypes import OipError
+from modelyard_runtime.scoring import InferStream, ScoreStream
+from modelyard_runtime.server.about import (
+    EXTENSIONS,
+    NAME,
+    PLATFORM,
+    VERSION,
+    declared,
+    is_ready,
+    versions_of,
+)
+from modelyard_runtime.server.http import JSON, Exchange, Receive, Scope, Send, route
+from modelyard_runtime.server.problems import BadInput, NotFound, NotReady, ResultUnusable, Unimplemented
+from modelyard_runtime.server.service import Service
+from modelyard_runtime.worker.replies import Inferred
+from modelyard_runtime.worker.requests import InferRequest
+
+_BINARY = (b"content-type", b"application/octet-stream")
+_PREFLIGHT = b"access-control-request-method"
+_REMEMBERED_PATHS = 1024
+
+
+def serve(service: Service, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    """Serve one request."""
+    if scope["method"] == "OPTIONS":
+        return _options(service, scope, receive, send)
+    path: str = scope["path"]
+    if path.endswith("/infer"):
+        return _infer(service, scope, receive, send)
+    return _FIXED.get(path, _model)(service, scope, receive, send)
+
+
+@lru_cache(maxsize=_REMEMBERED_PATHS)
+def split_path(path: str) -> tuple[str, str, str]:
+    """Split `/v2/models/<name>[/versions/<version>][/ready|/infer]`. Raises `NotFound`."""
+    _, _, section, *parts = path.split("/") + [""] * 2
+    while parts and not parts[-1]:
+        parts.pop()
+    name, *rest_of = parts or [""]
+    version = ""
+    if rest_of[:1] == ["versions"] and len(rest_of) > 1:
+        version, rest_of = rest_of[1], rest_of[2:]
+    if section != "models" or not name or rest_of not in ([], ["ready"], ["infer"]):
+        raise NotFound("The requested URL was not found on the server.")
+    return name, version, rest_of[0] if rest_of else ""
+
+
+async def _perform_infer(exchange: Exchange) -> None:
+    service = exchange.service
+    name, version, verb = split_path(exchange.scope["path"])
+    if verb != "infer":
+        raise NotFound("The requested URL was not found on the server.")
+    exchange.allow("POST")
+    pool = service.pools.get((name, version)) or await service.find(name, version)
+    deadline = time.monotonic() + service.timeout_s
+    body = await exchange.body()
+    try:
+        asked = rest.decode(body, exchange.headers.get(rest.HEADER_LENGTH))
+    except OipError as error:
+        raise BadInput(str(error), place=error.place) from error
+    about = pool.description
+    headers = exchange.scope["headers"] if about is None or about.needs_headers else ()
+    reply = await pool.submit(InferRequest(asked.inputs, asked.outputs, headers), deadline, exchange.gone)
+    if type(reply) is not Inferred:
+        raise _not_tensors(reply)
+    try:
+        version = version or service.models[name][-1]
+        payload, json_length = rest.encode(name, version, asked, reply.outputs)
+    except OipError as error:
+        raise ResultUnusable(str(error), place=error.place) from error
+    await exchange.answer(200, _content(json_length), payload)
+
+
+def _not_tensors(reply: object) -> Exception:
+    if isinstance(reply, InferStream):
+        reply.parts.close()
+        return Unimplemented("this model answers several times: call ModelStreamInfer over gRPC")
+    if isinstance(reply, ScoreStream):
+        reply.chunks.close()
+    return ResultUnusable("the script answered with a response of its own, not with tensors: ask /score")
+
+
+def _content(json_length: int | None) -> list[tuple[bytes, bytes]]:
+    if json_length is None:
+        return [JSON]
+    return [_BINARY, (rest.HEADER_LENGTH, b"%d" % json_length)]
+
+
+async def _describe_model(exchange: Exchange) -> None:
+    exchange.allow("GET")
+    name, version, verb = split_path(exchange.scope["path"])
+    versions = versions_of(exchange.service, name, version)
+    if verb == "ready":
+        if not is_ready(exchange.service, name, version):
+            raise NotReady(exchange.service.failed or "the model is not ready")
+        await exchange.answer_json({"name": name, "ready": True})
+        return
+    inputs, outputs = declared(exchange.service, name, version)
+    await exchange.answer_json(
+        {"name": name, "versions": versions, "platform": PLATFORM, "inputs": inputs, "outputs": outputs}
+    )
+
+
+async def _server_metadata(exchange: Exchange) -> None:
+    exchange.allow("GET")
+    await exchange.answer_json({"name": NAME, "version": VERSION, "extensions": EXTENSIONS})
+
+
+async def _live(exchange: Exchange) -> None:
+    exchange.allow("GET")
+    await exchange.answer_json({"live": True})
+
+
+async def _ready(exchange: Exchange) -> None:
+    exchange.allow("GET")
+    if not exchange.service.ready:
+        raise NotReady(exchange.service.failed or "the model is not ready")
+    await exchange.answer_json({"ready": True})
+
+
+async def _answer_options(exchange: Exchange) -> None:
+    allowed = b"POST, OPTIONS" if exchange.scope["path"].endswith("/infer") else b"GET, OPTIONS"
+    headers = [(b"allow", allowed)]
+    if _PREFLIGHT in exchange.headers:
+        sent = exchange.headers
+        headers += exchange.service.cors.preflight(
+            sent.pop(b"origin", None), sent.get(b"access-control-request-headers")
+        )
+    await exchange.answer(200, headers, b"")
+
+
+_options = route(_answer_options)
+_infer = route(_perform_infer, counted=True)
+_model = route(_describe_model)
+_FIXED: dict[str, Callable[[Service, Scope, Receive, Send], Awaitable[None]]] = {
+    "/v2": route(_server_metadata),
+    "/v2/": route(_server_metadata),
+    "/v2/health/live": route(_live),
+    "/v2/health/ready": route(_ready),
+}
