@@ -135,6 +135,7 @@ class Routing:
             max_concurrent=request.max_concurrent,
             max_pending=request.max_queued,
             endpoints=endpoints,
+            cors=bool(revision.spec.cors),
         )
 
     def _endpoints(self, service: ServiceRecord) -> tuple[Endpoint, ...]:

@@ -1,9 +1,9 @@
 """The route table, as Envoy's JSON: paths, gRPC selectors, key digests, limits. Pure.
 
 Route names are stable: `<namespace>/<name>/<what>`, with `what` one of `score`, `swagger`, `health`,
-`v2`, `too-large`, `method` (under each of the service's paths, the long one with `@namespace`),
-`grpc` and `bare-v2` (with `@header`, `@route-header`, `@authority` or `@default`). Beside them there
-are `request-id` and `unknown`.
+`v2`, `preflight-score`, `preflight-v2`, `too-large`, `method` (under each of the service's paths, the
+long one with `@namespace`), `grpc`, `grpc-stream`, `tfserving`, `bare-v2` and `preflight-bare-v2` (with
+`@header`, `@route-header`, `@authority` or `@default`). Beside them there are `request-id` and `unknown`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ LUA_FILTER = "envoy.filters.http.lua"
 SERVICE_HEADER = "modelyard-service"
 V1_GRPC_HEADER = "x-ms-aml-grpc-service-route"
 GRPC_PREFIX = "/inference.GRPCInferenceService/"
+TFSERVING_PREFIX = "/tensorflow.serving."
 MAX_REQUEST_ID_CHARS = 100
 """Azure ML v1's inference server answers 431 to longer ones."""
 
@@ -29,6 +30,12 @@ _INT64_MAX = 2**63 - 1
 _IDLE_GRACE_SECONDS = 5.0
 """The idle limit waits for a silent replica a little longer than its own time limit, which answers 504."""
 _METHODS = "GET|POST|OPTIONS|HEAD"
+_STREAMS = (
+    r"/(inference\.GRPCInferenceService/ModelStreamInfer"
+    r"|grpc\.health\.v1\.Health/[A-Za-z]+"
+    r"|grpc\.reflection\.v1(alpha)?\.ServerReflection/[A-Za-z]+)"
+)
+"""Calls that may stay open as long as their client likes; only silence ends them."""
 _TYPE = "type.googleapis.com/"
 
 
@@ -74,6 +81,9 @@ def _path_routes(service: RoutedService) -> Iterator[Json]:
 
 def _routes_below(service: RoutedService, path: str, suffix: str) -> Iterator[Json]:
     limit = {"pathSeparatedPrefix": path, "headers": [_longer_than(service.max_body_bytes)]}
+    for what in ("score", "v2") if service.cors else ():
+        match = _preflight({"path": f"{path}/score"} if what == "score" else _below(f"{path}/v2"), [])
+        yield _open(service, f"preflight-{what}{suffix}", match, f"/{what}")
     yield _refusal(service, f"too-large{suffix}", limit, 413)
     yield _refusal(
         service, f"method{suffix}", {"pathSeparatedPrefix": path, "headers": [_other_method()]}, 405
@@ -87,11 +97,15 @@ def _routes_below(service: RoutedService, path: str, suffix: str) -> Iterator[Js
 
 def _selected_routes(service: RoutedService, how: str, headers: list[Json]) -> Iterator[Json]:
     """Route gRPC and bare `/v2` by what the selector says, never by reading the body."""
-    size = _longer_than(service.max_body_bytes)
-    for what, match in (("grpc", {"prefix": GRPC_PREFIX}), ("bare-v2", {"pathSeparatedPrefix": "/v2"})):
-        yield _refusal(service, f"{what}-too-large@{how}", {**match, "headers": [*headers, size]}, 413)
-        allowed = [*headers, _method()]
-        yield _forward(service, f"{what}@{how}", {**match, "headers": allowed}, "", grpc=what == "grpc")
+    if service.cors:
+        yield _open(service, f"preflight-bare-v2@{how}", _preflight(_below("/v2"), headers), "")
+    size, allowed = _longer_than(service.max_body_bytes), [*headers, _method()]
+    for what, match in _SELECTED.items():
+        # a stream's length is never declared, and its messages are counted by the replica
+        if what != "grpc-stream":
+            yield _refusal(service, f"{what}-too-large@{how}", {**match, "headers": [*headers, size]}, 413)
+        limits = _GRPC_LIMITS.get(what, _no_grpc)(service)
+        yield _forward(service, f"{what}@{how}", {**match, "headers": allowed}, "", limits)
 
 
 def _by_header(service: RoutedService) -> tuple[str, list[Json]]:
@@ -122,18 +136,32 @@ def _qualified(service: RoutedService) -> str:
     return f"({re.escape(service.namespace)}/){optional}{re.escape(service.name)}"
 
 
-def _forward(service: RoutedService, what: str, match: Json, rewrite: str, *, grpc: bool = False) -> Json:
+def _forward(
+    service: RoutedService, what: str, match: Json, rewrite: str, limits: Json | None = None
+) -> Json:
+    route = _action(service, rewrite, limits)
+    return _route(f"{service.namespace}/{service.name}/{what}", match, route, _auth(service))
+
+
+def _open(service: RoutedService, what: str, match: Json, rewrite: str) -> Json:
+    """Let a browser's question through without a key: it cannot carry one, and no script ever sees it."""
+    action = _action(service, rewrite, None)
+    return _route(f"{service.namespace}/{service.name}/{what}", match, action, NO_AUTH)
+
+
+def _action(service: RoutedService, rewrite: str, limits: Json | None) -> Json:
+    """Forward, with limits on silence only: an answer that goes on coming is never cut."""
+    limit = seconds(service.timeout_seconds)
     action: Json = {
         "cluster": cluster_name(service),
-        "timeout": seconds(service.timeout_seconds),
+        "timeout": seconds(0),
+        # Counts from the end of the request, and again from each piece of the answer. Until the request has
+        # ended, which a stream in both directions does last, the idle limit watches.
+        "retryPolicy": {**_RETRIES, "perTryIdleTimeout": limit},
         "idleTimeout": seconds(service.timeout_seconds + _IDLE_GRACE_SECONDS),
-        "retryPolicy": _RETRIES,
+        **(limits or {}),
     }
-    if rewrite:
-        action["prefixRewrite"] = rewrite
-    if grpc:
-        action["maxStreamDuration"] = {"grpcTimeoutHeaderMax": seconds(service.timeout_seconds)}
-    return _route(f"{service.namespace}/{service.name}/{what}", match, {"route": action}, _auth(service))
+    return {"route": action | ({"prefixRewrite": rewrite} if rewrite else {})}
 
 
 def _refusal(service: RoutedService, what: str, match: Json, status: int) -> Json:
@@ -195,8 +223,45 @@ def seconds(value: float) -> str:
     return f"{value:.3f}s"
 
 
+def _below(path: str) -> Json:
+    return {"pathSeparatedPrefix": path}
+
+
+def _preflight(match: Json, headers: list[Json]) -> Json:
+    """Match a browser's question, which the replica's front answers: OPTIONS with these two headers."""
+    asks = [_matches(":method", "OPTIONS"), _present("origin"), _present("access-control-request-method")]
+    return {**match, "headers": [*headers, *asks]}
+
+
+def _no_grpc(_: RoutedService) -> Json:
+    return {}
+
+
+def _deadline(service: RoutedService) -> Json:
+    """Honour the caller's `grpc-timeout` up to what the service allows a request."""
+    return {"maxStreamDuration": {"grpcTimeoutHeaderMax": seconds(service.timeout_seconds)}}
+
+
+def _any_deadline(_: RoutedService) -> Json:
+    """Honour the caller's `grpc-timeout`, however long."""
+    return {"maxStreamDuration": {"grpcTimeoutHeaderMax": seconds(0)}}
+
+
+_SELECTED: Mapping[str, Json] = {
+    "grpc-stream": {"safeRegex": {"regex": _STREAMS}},
+    "grpc": {"prefix": GRPC_PREFIX},
+    "tfserving": {"prefix": TFSERVING_PREFIX},
+    "bare-v2": {"pathSeparatedPrefix": "/v2"},
+}
+_GRPC_LIMITS = {"grpc-stream": _any_deadline, "grpc": _deadline, "tfserving": _deadline}
+
+
 def _matches(header: str, pattern: str) -> Json:
     return {"name": header, "stringMatch": {"safeRegex": {"regex": pattern}}}
+
+
+def _present(header: str) -> Json:
+    return {"name": header, "presentMatch": True}
 
 
 def _absent(header: str) -> Json:
