@@ -129,7 +129,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                     await client.until(lambda: service.ready or bool(service.failed))
                 return await scenario(client)
             finally:
-                service.close()
+                await service.close()
 
         return asyncio.run(live())
 

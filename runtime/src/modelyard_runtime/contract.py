@@ -69,6 +69,10 @@ class StartContract:
     """`replica.log`, rotated."""
     code_dir: str
     entry: str
+    host: str = "127.0.0.1"
+    """Where `port` listens."""
+    port: int = 0
+    """A TCP port beside the unix socket, for a replica that no router stands before; 0 = none."""
     app_root: str = ""
     """AML_APP_ROOT: the folder over `azureml-models`; empty = `code_dir`."""
     model_dir: str = ""
@@ -131,6 +135,8 @@ class ReplicaState:
     restarts: int = 0
     cause: str = ""
     remedy: str = ""
+    cause_class: str = ""
+    """What kind of thing `cause` is: a name of `modelyard_runtime.replica.exits`; empty = none yet."""
     exit_status: int | None = None
     resident_bytes: int = 0
     started_at: float = 0.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 ADMIN_FILE = "admin.sock"
 """Envoy's admin, in the run folder."""
@@ -15,20 +16,28 @@ DRAIN_PATH = "/modelyard/drain"
 _FAILURE_FILE = "failure.json"
 
 
-def leave_failure(run_dir: Path, cause: str, remedy: str) -> None:
+class ToldFailure(NamedTuple):
+    """Why the server cannot serve; `exit_code` is the cause class of `replica.exits`."""
+
+    cause: str
+    remedy: str
+    exit_code: int
+
+
+def leave_failure(run_dir: Path, failure: ToldFailure) -> None:
     """Say, in the server, why it cannot serve; atomic."""
     temporary = run_dir / f".{_FAILURE_FILE}"
-    temporary.write_text(json.dumps({"cause": cause, "remedy": remedy}), encoding="utf-8")
+    temporary.write_text(json.dumps(failure._asdict()), encoding="utf-8")
     temporary.replace(run_dir / _FAILURE_FILE)
 
 
-def find_failure(run_dir: Path) -> tuple[str, str] | None:
-    """Return, in the parent, cause and remedy; None where there is nothing to tell."""
+def find_failure(run_dir: Path) -> ToldFailure | None:
+    """Return, in the parent, what the server said; None where there is nothing to tell."""
     try:
         said = json.loads((run_dir / _FAILURE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return ToldFailure(str(said["cause"]), str(said["remedy"]), int(said["exit_code"]))
+    except (OSError, ValueError, KeyError):
         return None
-    return str(said["cause"]), str(said["remedy"])
 
 
 def forget_failure(run_dir: Path) -> None:

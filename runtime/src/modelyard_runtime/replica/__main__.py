@@ -1,4 +1,4 @@
-"""`python -m modelyard_runtime.replica <run_dir>/start.json`."""
+"""`python -m modelyard_runtime.replica`, which is `modelyard-replica`."""
 
 import sys
 

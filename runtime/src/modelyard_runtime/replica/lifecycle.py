@@ -9,6 +9,7 @@ import enum
 from dataclasses import dataclass, replace
 
 from modelyard_runtime.contract import StartContract
+from modelyard_runtime.replica.exits import CauseClass
 
 HEALTHY_S = 60.0
 """Ready this long, a death counts as the first again: the back-off starts small."""
@@ -47,10 +48,11 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class WarmedUp:
-    """The sample was scored; `cause` says why it was not."""
+    """The sample was scored, and `answer` is what came back; `cause` says why it was not."""
 
     cause: str = ""
     remedy: str = ""
+    answer: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Failed:
 
     cause: str
     remedy: str = ""
+    cause_class: CauseClass | None = None
     exit_status: int | None = None
 
 
@@ -97,6 +100,8 @@ class Life:
     since_s: float = 0.0
     """When this phase began."""
     warming: bool = False
+    served: bool = False
+    """This server has been ready: it may have requests to finish, whatever the phase."""
     stopping: bool = False
     misses: int = 0
     hits: int = 0
@@ -107,6 +112,7 @@ class Life:
     restart_at_s: float = 0.0
     cause: str = ""
     remedy: str = ""
+    cause_class: CauseClass | None = None
     exit_status: int | None = None
 
 
@@ -152,6 +158,8 @@ def _polled(life: Life, event: Polled, contract: StartContract, now_s: float) ->
         if contract.sample:
             return replace(life, warming=True), (Action.WARM_UP,)
         return _ready(life, now_s)
+    if life.phase is Phase.READY and not event.ready:
+        return replace(life, phase=Phase.STARTING, since_s=now_s), ()
     if life.phase is Phase.DRAINING and life.stopping:
         polls = 0 if event.in_flight else life.idle_polls + 1
         if polls >= IDLE_POLLS:
@@ -164,7 +172,7 @@ def _warmed_up(life: Life, cause: str, remedy: str, contract: StartContract, now
     if life.phase is not Phase.STARTING:
         return life, ()
     if cause:
-        return _failed(life, Failed(cause, remedy), contract, now_s)
+        return _failed(life, Failed(cause, remedy, CauseClass.SAMPLE_FAILED), contract, now_s)
     return _ready(life, now_s)
 
 
@@ -179,7 +187,8 @@ def _probed(life: Life, contract: StartContract, now_s: float, *, alive: bool) -
     misses = life.misses + 1
     if misses >= contract.probe.failure_threshold:
         cause = f"the liveness probe missed {misses} times in a row"
-        return _failed(life, Failed(cause, "look for a blocked interpreter in replica.log"), contract, now_s)
+        failure = Failed(cause, "look for a blocked interpreter in the log", CauseClass.UNRESPONSIVE)
+        return _failed(life, failure, contract, now_s)
     return replace(life, misses=misses, hits=0), ()
 
 
@@ -189,12 +198,18 @@ def _tick(life: Life, contract: StartContract, now_s: float) -> Step:
         what = "the warm-up sample was not scored" if life.warming else "init() did not finish"
         failure = Failed(
             f"{what} in {contract.startup_timeout_s:g} s",
-            "make it faster, or raise the startup limit of the probes",
+            "make it faster, or raise the start-up limit",
+            CauseClass.INIT_TIMED_OUT,
         )
         return _failed(life, failure, contract, now_s)
     if life.phase is Phase.FAILED and now_s >= life.restart_at_s:
         started = replace(
-            life, phase=Phase.STARTING, since_s=now_s, warming=False, restarts=life.restarts + 1
+            life,
+            phase=Phase.STARTING,
+            since_s=now_s,
+            warming=False,
+            served=False,
+            restarts=life.restarts + 1,
         )
         return started, (Action.START_SERVER,)
     if life.phase is Phase.DRAINING and life.stopping and spent_s > contract.drain_timeout_s:
@@ -208,7 +223,8 @@ def _drain(life: Life, now_s: float, *, stop: bool) -> Step:
         if life.stopping and stop:
             return _stopped(life, now_s)
         return replace(life, stopping=stop or life.stopping, since_s=now_s, idle_polls=0), ()
-    if life.phase is Phase.READY or not stop:
+    may_be_busy = life.served and life.phase in (Phase.READY, Phase.STARTING)
+    if may_be_busy or not stop:
         drained = replace(life, phase=Phase.DRAINING, since_s=now_s, stopping=stop, idle_polls=0)
         return drained, (Action.TELL_DRAIN,)
     return _stopped(life, now_s)
@@ -217,7 +233,13 @@ def _drain(life: Life, now_s: float, *, stop: bool) -> Step:
 def _failed(life: Life, failure: Failed, contract: StartContract, now_s: float) -> Step:
     if life.phase is Phase.FAILED:
         return life, ()
-    told = replace(life, cause=failure.cause, remedy=failure.remedy, exit_status=failure.exit_status)
+    told = replace(
+        life,
+        cause=failure.cause,
+        remedy=failure.remedy,
+        cause_class=failure.cause_class,
+        exit_status=failure.exit_status,
+    )
     if life.phase is Phase.DRAINING and life.stopping:
         return _stopped(told, now_s)
     if life.phase is Phase.DRAINING:
@@ -236,7 +258,8 @@ def _failed(life: Life, failure: Failed, contract: StartContract, now_s: float) 
 
 
 def _ready(life: Life, now_s: float) -> Step:
-    return replace(life, phase=Phase.READY, since_s=now_s, warming=False, misses=0, hits=0), ()
+    ready = replace(life, phase=Phase.READY, since_s=now_s, warming=False, served=True, misses=0, hits=0)
+    return ready, ()
 
 
 def _stopped(life: Life, now_s: float) -> Step:

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 LOG_FILE = "replica.log"
 _CHUNK_BYTES = 65536
+
+
+class Log(Protocol):
+    """Where a server's output goes, and the parent's own lines."""
+
+    def write(self, data: bytes) -> None:
+        """Append output as it came."""
+
+    def say(self, text: str) -> None:
+        """Add a line of the parent's own."""
+
+    def follow(self, stream: BinaryIO) -> threading.Thread:
+        """Copy a server's output until it ends, on a thread."""
+
+    def close(self) -> None:
+        """Write no more."""
 
 
 class RotatingLog:
@@ -36,19 +53,12 @@ class RotatingLog:
 
     def follow(self, stream: BinaryIO) -> threading.Thread:
         """Copy a server's output until it ends, on a thread."""
-        thread = threading.Thread(target=self._copy, args=(stream,), name="log", daemon=True)
-        thread.start()
-        return thread
+        return copying(stream, self.write)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._close()
-
-    def _copy(self, stream: BinaryIO) -> None:
-        with stream:
-            while data := os.read(stream.fileno(), _CHUNK_BYTES):
-                self.write(data)
 
     def _append(self, data: bytes) -> None:
         if self._file is None:
@@ -87,3 +97,16 @@ class RotatingLog:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def copying(stream: BinaryIO, write: Callable[[bytes], None]) -> threading.Thread:
+    """Hand a stream's bytes on until it ends, on a thread."""
+    thread = threading.Thread(target=_copy, args=(stream, write), name="log", daemon=True)
+    thread.start()
+    return thread
+
+
+def _copy(stream: BinaryIO, write: Callable[[bytes], None]) -> None:
+    with stream:
+        while data := os.read(stream.fileno(), _CHUNK_BYTES):
+            write(data)

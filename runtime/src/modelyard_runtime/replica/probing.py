@@ -73,9 +73,9 @@ def warm_up(path: Path, sample: Path, *, timeout_s: float) -> WarmedUp:
         return WarmedUp("the server went away, or gave no answer, while it scored the sample", _LOOK)
     status, text = answer
     if status == http.client.OK:
-        return WarmedUp()
+        return WarmedUp(answer=text)
     shown = text.decode("utf-8", "replace")[:_SHOWN_CHARACTERS]
     return WarmedUp(f"scoring the warm-up sample answered {status}: {shown}", _LOOK)
 
 
-_LOOK = "try the sample on run(); the traceback is in replica.log"
+_LOOK = "try the sample on run(); the traceback is in the log"

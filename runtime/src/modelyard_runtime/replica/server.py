@@ -7,24 +7,29 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from modelyard_runtime.contract import SOCKET_FILE, StartContract
 from modelyard_runtime.pairing import ADMIN_FILE, find_failure, forget_failure
+from modelyard_runtime.replica.exits import CauseClass, class_of
 from modelyard_runtime.replica.lifecycle import Failed
-from modelyard_runtime.replica.logs import RotatingLog
+from modelyard_runtime.replica.logs import Log
 from modelyard_runtime.replica.memory import MemoryGroup, make_group, resident_bytes, spell
+from modelyard_runtime.replica.ports import why_unusable
+from modelyard_runtime.replica.variables import server_environment
 
 STOP_GRACE_S = 5.0
 """Envoy ends within milliseconds once nothing runs; after this it is killed."""
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "USER")
-"""What user code may see of the engine's environment; the rest is the service's own variables."""
+
+LAST_WORDS_S = 0.5
+"""How long a dead server's output is waited for; a process it left behind may hold the pipe for ever."""
 
 
 class Server:
     """One replica's server, started as often as it takes."""
 
-    def __init__(self, contract: StartContract, start_file: Path, log: RotatingLog) -> None:
+    def __init__(self, contract: StartContract, start_file: Path, log: Log) -> None:
         self._contract = contract
         self._run_dir = Path(contract.run_dir)
         self._start_file = start_file
@@ -33,6 +38,10 @@ class Server:
         self._group: MemoryGroup | None = None
         self._kills = 0
         self._watched_kill = False
+        self._refused: Failed | None = None
+        self._copier: threading.Thread | None = None
+        self.was_ready = False
+        """Set by the supervisor: a server that ends by itself before that did so in `init()`."""
 
     @property
     def pid(self) -> int:
@@ -48,6 +57,10 @@ class Server:
         """Start it; a server that still runs is killed first."""
         self.kill()
         self._clear()
+        self.was_ready = False
+        self._refused = self._taken()
+        if self._refused is not None:
+            return
         if self._contract.memory_limit_bytes:
             self._group = make_group(self._contract.replica, self._contract.memory_limit_bytes)
         self._kills = self._group.kills() if self._group is not None else 0
@@ -59,37 +72,57 @@ class Server:
         self._process = subprocess.Popen(
             argv,
             cwd=self._contract.code_dir,
-            env=clean_environment(os.environ, self._contract.variables),
+            env=server_environment(self._contract),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             process_group=0,
         )
         if self._process.stdout is not None:
-            self._log.follow(self._process.stdout)  # type: ignore[arg-type]  # a pipe is a BinaryIO in all we use
+            self._copier = self._log.follow(self._process.stdout)  # type: ignore[arg-type]  # a pipe is a BinaryIO in all we use
 
     def death(self) -> Failed | None:
         """Return why it died, once it has; None while it lives or was never started."""
-        if self._process is None or (status := self._process.poll()) is None:
-            return None
-        self._process = None
-        told = find_failure(self._run_dir)
+        refused, self._refused = self._refused, None
+        if refused is not None or self._process is None or (status := self._process.poll()) is None:
+            return refused
+        self._gone()
+        told = self.complaint(status)
         if told is not None:
-            return Failed(*told, exit_status=status)
+            return told
         if self._watched_kill or (self._group is not None and self._group.kills() > self._kills):
             return Failed(
                 f"killed: memory limit {spell(self._contract.memory_limit_bytes)} exceeded",
-                "raise resources.limits.memory, or make the model smaller",
-                exit_status=status,
+                "raise the memory limit, or make the model smaller",
+                CauseClass.OUT_OF_MEMORY,
+                status,
             )
-        return Failed(
-            f"the server {in_words(status)}", "the last lines of replica.log may say why", exit_status=status
-        )
+        return self._unexplained(status)
 
-    def complaint(self) -> Failed | None:
-        """Return why `init()` failed, where the server lives on to say so."""
+    def complaint(self, status: int | None = None) -> Failed | None:
+        """Return why `init()` failed, where the server has said so; it may live on."""
         told = find_failure(self._run_dir)
-        return Failed(*told) if told is not None else None
+        return Failed(told.cause, told.remedy, class_of(told.exit_code), status) if told is not None else None
+
+    def _unexplained(self, status: int) -> Failed:
+        if not self.socket.exists():
+            taken = self._taken()
+            return taken or Failed(
+                f"the server {in_words(status)} before it could listen",
+                "the last lines of the log say why",
+                CauseClass.CANNOT_START,
+                status,
+            )
+        kind = CauseClass.INIT_EXITED if status >= 0 and not self.was_ready else CauseClass.PROCESS_DIED
+        return Failed(f"the server {in_words(status)}", "the last lines of the log may say why", kind, status)
+
+    def _taken(self) -> Failed | None:
+        host, port = self._contract.host, self._contract.port
+        reason = why_unusable(host, port) if port else ""
+        if not reason:
+            return None
+        remedy = "stop what listens there, or choose another port"
+        return Failed(f"cannot listen on {host} port {port}: {reason}", remedy, CauseClass.PORT_IN_USE)
 
     def over_limit(self, resident: int) -> bool:
         """Kill it for its memory where no control group does; True when that was just done."""
@@ -115,7 +148,7 @@ class Server:
             self._signal(signal.SIGKILL)
             status = self._process.wait()
         self._signal(signal.SIGKILL)
-        self._process = None
+        self._gone()
         return status
 
     def kill(self) -> None:
@@ -124,13 +157,18 @@ class Server:
             return
         self._signal(signal.SIGKILL)
         self._process.wait()
-        self._process = None
+        self._gone()
 
     def remove_traces(self) -> None:
         """Remove sockets, the memory group, the last complaint."""
         self._clear()
         if self._group is not None:
             self._group.remove()
+
+    def _gone(self) -> None:
+        self._process = None
+        if self._copier is not None:
+            self._copier.join(LAST_WORDS_S)
 
     def _clear(self) -> None:
         forget_failure(self._run_dir)
@@ -141,13 +179,6 @@ class Server:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
-
-
-def clean_environment(own: os._Environ[str] | dict[str, str], variables: dict[str, str]) -> dict[str, str]:
-    """Return the environment user code gets: a few neutral names of ours, then the service's variables."""
-    kept = {name: own[name] for name in _KEPT if name in own}
-    path = ":".join([str(Path(sys.executable).parent), kept.get("PATH", "/usr/bin:/bin")])
-    return {**kept, "PATH": path, **variables}
 
 
 def in_words(status: int) -> str:

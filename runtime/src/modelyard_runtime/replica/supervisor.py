@@ -6,24 +6,16 @@ One thread, woken by signals, by the warm-up's end or by the clock.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
-import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
-from modelyard_runtime.contract import (
-    STATE_FILE,
-    ContractError,
-    ReplicaState,
-    StartContract,
-    read_contract,
-    start_ticks,
-    write_state,
-)
+from modelyard_runtime.contract import StartContract
 from modelyard_runtime.replica import probing
 from modelyard_runtime.replica.lifecycle import (
     Action,
@@ -38,12 +30,10 @@ from modelyard_runtime.replica.lifecycle import (
     advance,
     begin,
 )
-from modelyard_runtime.replica.logs import RotatingLog
+from modelyard_runtime.replica.logs import Log
+from modelyard_runtime.replica.reporting import Reporter
 from modelyard_runtime.replica.server import Server
 
-EXIT_USAGE = 2
-DEATHS_FILE = "deaths.jsonl"
-KEPT_DEATHS = 100
 RESIDENT_PERIOD_S = 5.0
 _PAUSE_S = {
     Phase.STARTING: 0.03,
@@ -52,27 +42,32 @@ _PAUSE_S = {
     Phase.READY: 0.5,
     Phase.STOPPED: 0.0,
 }
-"""How long to sleep when nothing happens; ready is the memory watch's period."""
+"""How long to sleep when nothing happens; ready is the period of the memory watch and of asking for dead workers."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD)
+
+
+class Watcher(Protocol):
+    """Follows a replica's life, and may ask for its end."""
+
+    def saw(self, event: Event, before: Life, after: Life) -> Sequence[Event]:
+        """Something happened; what is returned happens next."""
 
 
 class Supervisor:
     """Keeps one server alive until told otherwise."""
 
-    def __init__(self, contract: StartContract, start_file: Path) -> None:
+    def __init__(
+        self, contract: StartContract, start_file: Path, log: Log, watcher: Watcher | None = None
+    ) -> None:
         self._contract = contract
-        self._run_dir = Path(contract.run_dir)
-        self._log = RotatingLog(
-            Path(contract.log_dir), max_bytes=contract.log_max_bytes, files=contract.log_files
-        )
-        self._server = Server(contract, start_file, self._log)
+        self._log = log
+        self._watcher = watcher
+        self._server = Server(contract, start_file, log)
+        self._reporter = Reporter(contract, log)
         self._life = Life()
-        self._started_at = time.time()
-        self._ready_at = 0.0
         self._resident = 0
         self._resident_due_s = 0.0
         self._probe_due_s = 0.0
-        self._written: ReplicaState | None = None
         self._signals: list[int] = []
         self._warmed: list[WarmedUp] = []
         self._asked_to_end = 0
@@ -80,8 +75,8 @@ class Supervisor:
         for descriptor in (self._wake_read, self._wake_write):
             os.set_blocking(descriptor, False)
 
-    def run(self) -> int:
-        """Live; returns the exit code."""
+    def run(self) -> Life:
+        """Live; returns how it stood at the end."""
         for number in _SIGNALS:
             signal.signal(number, self._note)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
@@ -89,14 +84,14 @@ class Supervisor:
             self._do(begin(time.monotonic()))
             while self._life.phase is not Phase.STOPPED:
                 for event in self._events():
-                    self._do(advance(self._life, event, self._contract, time.monotonic()))
+                    self._happen(event)
                 self._pause()
         finally:
             signal.set_wakeup_fd(-1)
             self._server.kill()
             self._server.remove_traces()
             self._log.close()
-        return 0
+        return self._life
 
     def _note(self, number: int, _frame: object) -> None:
         self._signals.append(number)
@@ -130,18 +125,20 @@ class Supervisor:
                 events.append(DrainAsked(stop=False))
             elif number != signal.SIGCHLD:
                 self._asked_to_end += 1
-                at_once = number == signal.SIGINT or self._asked_to_end > 1
+                at_once = self._asked_to_end > 1 or (number == signal.SIGINT and self._watcher is None)
                 events.append(StopAsked() if at_once else DrainAsked(stop=True))
         return events
 
     def _looked(self, now_s: float) -> list[Event]:
-        if self._life.phase in (Phase.STARTING, Phase.DRAINING):
-            polled = probing.poll(self._server.socket) if self._server.pid else None
-            return [polled] if polled is not None else []
+        events: list[Event] = []
+        if self._server.pid and self._life.phase in (Phase.STARTING, Phase.READY, Phase.DRAINING):
+            polled = probing.poll(self._server.socket)
+            events += [polled] if polled is not None else []
         if self._life.phase is Phase.READY and now_s >= self._probe_due_s:
             self._probe_due_s = now_s + self._contract.probe.period_s
-            return [Probed(probing.alive(self._server.socket, timeout_s=self._contract.probe.timeout_s))]
-        return []
+            alive = probing.alive(self._server.socket, timeout_s=self._contract.probe.timeout_s)
+            events.append(Probed(alive))
+        return events
 
     def _weigh(self, now_s: float) -> None:
         resident = self._server.resident()
@@ -150,23 +147,28 @@ class Supervisor:
             self._resident, self._resident_due_s = resident, now_s + RESIDENT_PERIOD_S
             self._tell()
 
+    def _happen(self, event: Event) -> None:
+        before = self._life
+        self._do(advance(before, event, self._contract, time.monotonic()))
+        if self._watcher is not None:
+            for following in self._watcher.saw(event, before, self._life):
+                self._do(advance(self._life, following, self._contract, time.monotonic()))
+
     def _do(self, step: tuple[Life, tuple[Action, ...]]) -> None:
         before, (self._life, actions) = self._life, step
         self._mark(before)
         for action in actions:
             self._act(action)
+        self._reporter.mark(before, self._life)  # after a kill: the server's last words come first
         self._tell()
 
     def _mark(self, before: Life) -> None:
-        after = self._life
-        if after.phase is Phase.READY and before.phase is not Phase.READY:
-            self._ready_at, self._resident_due_s = time.time(), 0.0
+        phase = self._life.phase
+        if phase is Phase.READY and before.phase is not Phase.READY:
+            self._server.was_ready, self._resident_due_s = True, 0.0
             self._probe_due_s = time.monotonic() + self._contract.probe.initial_delay_s
-        if after.phase is Phase.FAILED and before.phase is not Phase.FAILED:
-            self._ready_at, self._resident = 0.0, 0
-            self._record()
-        if after.phase is not before.phase:
-            self._log.say(after.phase.value + (f": {after.cause}" if after.phase is Phase.FAILED else ""))
+        if phase is Phase.FAILED and before.phase is not Phase.FAILED:
+            self._resident = 0
 
     def _act(self, action: Action) -> None:
         match action:
@@ -191,61 +193,5 @@ class Supervisor:
         with contextlib.suppress(OSError):
             os.write(self._wake_write, b"\0")
 
-    def _record(self) -> None:
-        path = Path(self._contract.log_dir) / DEATHS_FILE
-        life = self._life
-        line = {
-            "at": time.time(),
-            "cause": life.cause,
-            "exit_status": life.exit_status,
-            "restarts": life.restarts,
-        }
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-            kept = [*lines[-(KEPT_DEATHS - 1) :], json.dumps(line)]
-            path.write_text("\n".join(kept) + "\n", encoding="utf-8")
-        except OSError as error:
-            self._log.say(f"this death could not be recorded: {error}")
-
     def _tell(self) -> None:
-        life, contract = self._life, self._contract
-        state = ReplicaState(
-            service=contract.service,
-            revision=contract.revision,
-            replica=contract.replica,
-            phase=life.phase.value,
-            parent_pid=os.getpid(),
-            parent_start_ticks=start_ticks(os.getpid()),
-            server_pid=self._server.pid,
-            restarts=life.restarts,
-            cause=life.cause,
-            remedy=life.remedy,
-            exit_status=life.exit_status,
-            resident_bytes=self._resident,
-            started_at=self._started_at,
-            ready_at=self._ready_at,
-        )
-        if state == self._written:
-            return
-        try:
-            write_state(state, self._run_dir / STATE_FILE)
-        except OSError as error:
-            self._log.say(f"the state could not be written: {error}")
-        else:
-            self._written = state
-
-
-def main() -> int:
-    """`modelyard-replica CONTRACT`."""
-    if len(sys.argv) != 2:  # noqa: PLR2004  # the program and its one argument
-        sys.stderr.write("usage: modelyard-replica <run_dir>/start.json\n")
-        return EXIT_USAGE
-    path = Path(sys.argv[1]).absolute()
-    try:
-        contract = read_contract(path)
-    except ContractError as error:
-        sys.stderr.write(f"modelyard-replica: {error}\n")
-        return EXIT_USAGE
-    with contextlib.suppress(PermissionError):  # already a session's leader
-        os.setsid()
-    return Supervisor(contract, path).run()
+        self._reporter.tell(self._life, server_pid=self._server.pid, resident_bytes=self._resident)

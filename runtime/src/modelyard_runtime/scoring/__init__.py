@@ -1,23 +1,27 @@
-"""Scoring: the user's entry script, loaded, called and its answers encoded.
+"""Scoring: the front's side of the workers that run the user's script.
 
-What lives here: loading the script and naming what is wrong with it, `init()` and `run()`, JSON in and
-out, the worker threads that model code runs on. Never HTTP, gRPC or the event loop's own work.
-This room may import `modelyard_runtime.oip` alone.
+What lives here: pools of threads and of processes, admission, batching, streams. Never HTTP or gRPC, and
+never the user's code itself, which `modelyard_runtime.worker` runs.
+This room may import `worker` and `contract`.
 """
 
-from modelyard_runtime.scoring.encoding import NotSerialisable, decode_query, encode, outputs_of, tensor_text
-from modelyard_runtime.scoring.script import Script, ScriptError, explain, load
-from modelyard_runtime.scoring.workers import Workers
+from modelyard_runtime.scoring.making import make_pool
+from modelyard_runtime.scoring.pool import Pool, StartFailure
+from modelyard_runtime.scoring.refusals import Left, Overloaded, Refusal, TimedOut, Unready
+from modelyard_runtime.scoring.streams import Channel, InferStream, ScoreStream
+from modelyard_runtime.worker.failures import Failure
 
 __all__ = [
-    "NotSerialisable",
-    "Script",
-    "ScriptError",
-    "Workers",
-    "decode_query",
-    "encode",
-    "explain",
-    "load",
-    "outputs_of",
-    "tensor_text",
+    "Channel",
+    "Failure",
+    "InferStream",
+    "Left",
+    "Overloaded",
+    "Pool",
+    "Refusal",
+    "ScoreStream",
+    "StartFailure",
+    "TimedOut",
+    "Unready",
+    "make_pool",
 ]

@@ -1,28 +1,25 @@
-"""The ASGI application: a table of paths, and what every request shares.
+"""The ASGI application: a table of paths.
 
-Health and status never wait behind a model: model code has threads of its own.
+Health and status never wait behind a model: model code has threads or processes of its own.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 
 from modelyard_runtime.contract import STATUS_PATH
 from modelyard_runtime.pairing import DRAIN_PATH
-from modelyard_runtime.server import oip_grpc, oip_rest
-from modelyard_runtime.server.http import Exchange, Headers, Receive, Scope, Send, check_ids, identify
-from modelyard_runtime.server.problems import Disconnected, NotFound, NotReady, Problem
+from modelyard_runtime.server import grpc, open_inference
+from modelyard_runtime.server.http import Exchange, Receive, Route, Scope, Send, route
+from modelyard_runtime.server.problems import NotFound, NotReady
 from modelyard_runtime.server.score import score
 from modelyard_runtime.server.service import Service
 from modelyard_runtime.server.swagger import swagger
 
 log = logging.getLogger(__name__)
 
-MODELS_PREFIX = "/v2/models/"
 HTML = (b"content-type", b"text/html; charset=utf-8")
-
-Route = Callable[[Service, Exchange], Awaitable[None]]
+OPEN_INFERENCE = "/v2"
 
 
 class Application:
@@ -36,100 +33,66 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        try:
-            await self._serve(scope, receive, send)
-        except Disconnected:
-            log.debug("the client left before its answer")
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: Headers = dict(scope["headers"])
-        if headers.get(b"content-type", b"").startswith(oip_grpc.CONTENT_TYPE):
-            with _Open(self._service):
-                await oip_grpc.serve(self._service, scope, receive, send, headers)
-            return
-        exchange = Exchange(scope, receive, send, headers, identify(headers))
-        try:
-            check_ids(headers)
-            route = _find(scope["path"])
-        except Problem as problem:
-            await exchange.answer_problem(problem)
-            return
-        if route in _COUNTED:
-            with _Open(self._service):
-                await _answer(route, self._service, exchange)
-        else:
-            await _answer(route, self._service, exchange)
+        serve = ROUTES.get(scope["path"]) or _other(scope)
+        await serve(self._service, scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] == "lifespan.startup":
             self._service.start()
             await send({"type": "lifespan.startup.complete"})
-        self._service.close()
+        await self._service.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 
-class _Open:
-    """Counts a scoring request from arrival until its answer, or its error, has left."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def __enter__(self) -> None:
-        self._service.open += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._service.open -= 1
+def _other(scope: Scope) -> Route:
+    path: str = scope["path"]
+    if path.startswith(f"{OPEN_INFERENCE}/"):
+        return open_inference.serve
+    if any(name == b"content-type" and value.startswith(grpc.CONTENT_TYPE) for name, value in scope["headers"]):
+        return grpc.serve
+    return _nowhere
 
 
-async def _answer(route: Route, service: Service, exchange: Exchange) -> None:
-    try:
-        await route(service, exchange)
-    except Problem as problem:
-        await exchange.answer_problem(problem)
-
-
-def _find(path: str) -> Route:
-    route = ROUTES.get(path)
-    if route is not None:
-        return route
-    if path.startswith(MODELS_PREFIX):
-        return oip_rest.model
+async def _not_found(_exchange: Exchange) -> None:
     raise NotFound("The requested URL was not found on the server.")
 
 
-async def _health(service: Service, exchange: Exchange) -> None:
+async def _health(exchange: Exchange) -> None:
     exchange.allow("GET", "HEAD")
+    service = exchange.service
     if not service.ready:
         raise NotReady(
             service.failed or ("this replica is draining" if service.draining else "init() is running")
         )
-    await exchange.answer(200, [HTML], b"Healthy" if exchange.scope["method"] == "GET" else b"")
+    await exchange.answer(200, [HTML], b"Healthy" if exchange.method == "GET" else b"")
 
 
-async def _status(service: Service, exchange: Exchange) -> None:
+async def _status(exchange: Exchange) -> None:
     exchange.allow("GET")
-    await exchange.answer_json(service.status())
+    await exchange.answer_json(exchange.service.status())
 
 
-async def _drain(service: Service, exchange: Exchange) -> None:
+async def _drain(exchange: Exchange) -> None:
     exchange.allow("POST")
-    service.draining = True
-    await exchange.answer_json(service.status())
+    exchange.service.drain()
+    await exchange.answer_json(exchange.service.status())
 
 
-async def _swagger(service: Service, exchange: Exchange) -> None:
+async def _swagger(exchange: Exchange) -> None:
     exchange.allow("GET")
-    await exchange.answer_json(swagger(service.contract, exchange.scope["query_string"]))
+    service = exchange.service
+    about = service.default.description if service.default is not None else None
+    await exchange.answer_json(swagger(service.contract, about, exchange.scope["query_string"]))
 
+
+_nowhere = route(_not_found)
 
 ROUTES: dict[str, Route] = {
-    "/": _health,
+    "/": route(_health),
     "/score": score,
-    "/swagger.json": _swagger,
-    "/v2": oip_rest.server_metadata,
-    "/v2/health/live": oip_rest.live,
-    "/v2/health/ready": oip_rest.ready,
-    STATUS_PATH: _status,
-    DRAIN_PATH: _drain,
+    "/swagger.json": route(_swagger),
+    OPEN_INFERENCE: open_inference.serve,
+    grpc.MODEL_INFER: grpc.serve,
+    STATUS_PATH: route(_status),
+    DRAIN_PATH: route(_drain),
 }
-_COUNTED: frozenset[Route] = frozenset({score, oip_rest.model})

@@ -23,7 +23,12 @@ def create() -> Application:
     return Application(Service(contract))
 
 
+_SWITCH_S = 0.001
+"""A script that never lets go of the interpreter gives it up this often: health must answer beside it."""
+
+
 def _settle(contract: StartContract) -> None:
+    sys.setswitchinterval(_SWITCH_S)
     sys.executable = os.environ[INTERPRETER_VARIABLE]
     for name in (*LOADER_VARIABLES, CONTRACT_VARIABLE, INTERPRETER_VARIABLE):
         os.environ.pop(name, None)

@@ -1,4 +1,4 @@
-"""pyvoy's Envoy configuration, turned into a replica's: unix sockets, large bodies, no hot restart.
+"""pyvoy's Envoy configuration, turned into a replica's: its own sockets, large bodies, no hot restart.
 
 Pure: a contract in, a configuration out. The one module that imports pyvoy.
 """
@@ -16,6 +16,7 @@ _STREAM_WINDOW = 4 * 1024 * 1024
 """A 10 MB tensor crosses in three round trips; Envoy's 64 KiB would take 160."""
 _CONNECTION_WINDOW = 16 * 1024 * 1024
 _BUFFER = 1024 * 1024
+_UUIDS = "type.googleapis.com/envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"
 _IDLE_S = 300
 _GRACE_S = 30
 """An idle stream is cut this long after the longest time an answer may take."""
@@ -29,6 +30,9 @@ def configuration(contract: StartContract) -> dict[str, Any]:
     config["admin"] = {"address": _pipe(contract, ADMIN_FILE)}
     (listener,) = config["static_resources"]["listeners"]
     listener["address"] = _pipe(contract, SOCKET_FILE)
+    if contract.port:
+        listener["additional_addresses"] = [{"address": _port(contract)}]
+        listener["enable_reuse_port"] = False  # or two replicas could share a port unawares
     listener["per_connection_buffer_limit_bytes"] = _BUFFER
     for chain in listener["filter_chains"]:
         for item in chain["filters"]:
@@ -47,11 +51,19 @@ def _pipe(contract: StartContract, name: str) -> dict[str, Any]:
     return {"pipe": {"path": f"{contract.run_dir}/{name}", "mode": _PRIVATE}}
 
 
+def _port(contract: StartContract) -> dict[str, Any]:
+    return {"socket_address": {"address": contract.host, "port_value": contract.port}}
+
+
 def _http(contract: StartContract) -> dict[str, Any]:
     idle_s = max(_IDLE_S, contract.timeout_s + contract.queue_wait_s + _GRACE_S)
     return {
         "codec_type": "AUTO",
         "server_header_transformation": "PASS_THROUGH",
+        # Envoy names a request that came without a name: cheaper than Python would
+        "generate_request_id": True,
+        "preserve_external_request_id": True,
+        "request_id_extension": {"typed_config": {"@type": _UUIDS, "pack_trace_reason": False}},
         "stream_idle_timeout": f"{idle_s:.3f}s",
         "request_headers_timeout": "10s",
         "delayed_close_timeout": "1s",

@@ -2,66 +2,78 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from modelyard_runtime.scoring import Failure, Refusal
 from modelyard_runtime.server.problems import (
     Disconnected,
     HeaderTooLarge,
     MethodNotAllowed,
     Problem,
     TooLarge,
+    problem_of,
 )
+
+if TYPE_CHECKING:
+    from modelyard_runtime.server.service import Service
+
+log = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = dict[bytes, bytes]
+Route = Callable[["Service", Scope, Receive, Send], Awaitable[None]]
 
 JSON = (b"content-type", b"application/json")
 MAX_ID_CHARACTERS = 100
 """v1's limit for each request id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ids:
-    """The request-id trio of v1: its own, the legacy one, the client's ("" = not sent)."""
-
-    request: bytes
-    legacy: bytes
-    client: bytes
-
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return them as response headers."""
-        found = [(b"x-request-id", self.request), (b"x-ms-request-id", self.legacy)]
-        if self.client:
-            found.append((b"x-ms-client-request-id", self.client))
-        return found
-
-
-@dataclass(frozen=True, slots=True)
 class Exchange:
     """One request and the way to answer it."""
 
-    scope: Scope
-    receive: Receive
-    send: Send
-    headers: Headers
-    ids: Ids
+    __slots__ = ("echoed", "headers", "method", "receive", "scope", "send", "service")
+
+    def __init__(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
+        self.service = service
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.method: str = scope["method"]
+        self.headers: Headers = dict(scope["headers"])
+        self.echoed: list[tuple[bytes, bytes]] = []
+        """What every answer repeats."""
+
+    def echo(self) -> list[tuple[bytes, bytes]]:
+        """Work out what answers repeat: v1's request-id trio, and what a browser must see.
+
+        Envoy gives each request an x-request-id. Raises `HeaderTooLarge` for ids over 100 characters.
+        """
+        sent = self.headers
+        request_id = sent.get(b"x-request-id") or self._named()
+        if len(request_id) > MAX_ID_CHARACTERS:
+            raise HeaderTooLarge("x-request-id must not exceed 100 characters")
+        found = [(b"x-request-id", request_id), (b"x-ms-request-id", request_id)]
+        if not sent.keys().isdisjoint(_RARE):
+            self._echo_rare(found)
+        return found
 
     def allow(self, *methods: str) -> None:
         """Refuse other methods. Raises `MethodNotAllowed`."""
-        if self.scope["method"] not in methods:
+        if self.method not in methods:
             raise MethodNotAllowed("The method is not allowed for the requested URL.")
 
     async def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Send one whole answer, with the request's ids."""
-        headers += [*self.ids.headers(), (b"content-length", b"%d" % len(body))]
+        """Send one whole answer, with what every answer repeats."""
+        headers += self.echoed
+        headers.append((b"content-length", b"%d" % len(body)))
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -70,66 +82,109 @@ class Exchange:
         await self.answer(200, [JSON], orjson.dumps(document))
 
     async def answer_problem(self, problem: Problem) -> None:
-        """Send the one error body."""
-        body = {
-            "code": problem.code,
-            "message": str(problem),
-            "request_id": self.ids.request.decode("latin-1"),
-        }
+        """Send the one error body; v1's had a message alone."""
+        if not self.echoed:
+            self._cut_ids()
+            self.echoed = self.echo()
+        body = {"code": problem.code, "message": str(problem)}
+        if problem.place:
+            body["path"] = problem.place
+        body["request_id"] = self.headers[b"x-request-id"].decode("latin-1")
+        if self.service.strict:
+            body = {"message": body["message"]}
         failed = b"True" if problem.run_failed else b"False"
-        headers = [JSON, (b"x-ms-run-function-failed", failed), *problem.headers]
+        headers = [JSON, (b"x-ms-run-function-failed", failed)]
+        if problem.retry_after_s:
+            headers.append((b"retry-after", b"%d" % problem.retry_after_s))
         await self.answer(problem.status, headers, orjson.dumps(body))
 
-    async def body(self, limit: int) -> bytes:
-        """Read the whole body. Raises `TooLarge` or `Disconnected`."""
-        return await read_body(self.receive, self.headers, limit)
+    async def body(self) -> bytes:
+        """Read the whole body, counting as it comes. Raises `TooLarge` or `Disconnected`."""
+        limit = self.service.contract.max_body_bytes
+        announced = self.headers.get(b"content-length")
+        if announced is not None and announced.isdigit() and int(announced) > limit:
+            raise TooLarge(f"the body has {int(announced)} bytes, the limit is {limit}")
+        message = await self.receive()
+        if not message.get("more_body", False) and message["type"] == "http.request":
+            only: bytes = message["body"]
+            if len(only) <= limit:
+                return only
+        return await read_rest(message, self.receive, limit)
 
     async def gone(self) -> None:
         """Return when the client has left; to be used once the body is read."""
         await disconnected(self.receive)
 
+    def _named(self) -> bytes:
+        self.headers[b"x-request-id"] = name = str(uuid.uuid4()).encode()
+        return name
 
-def identify(headers: Headers) -> Ids:
-    """Work out the ids of a request by v1's table; ids over the limit are cut, `check_ids` refuses them."""
-    request = headers.get(b"x-request-id") or str(uuid.uuid4()).encode()
-    legacy, client = headers.get(b"x-ms-request-id", b""), headers.get(b"x-ms-client-request-id", b"")
-    if len(request) > MAX_ID_CHARACTERS or len(legacy) > MAX_ID_CHARACTERS or len(client) > MAX_ID_CHARACTERS:
-        request, legacy, client = (item[:MAX_ID_CHARACTERS] for item in (request, legacy, client))
-    return Ids(request, legacy or client or request, client or legacy)
-
-
-def check_ids(headers: Headers) -> None:
-    """Refuse ids over 100 characters. Raises `HeaderTooLarge`."""
-    if len(headers.get(b"x-request-id", b"")) > MAX_ID_CHARACTERS:
-        raise HeaderTooLarge("x-request-id must not exceed 100 characters")
-    for name in (b"x-ms-request-id", b"x-ms-client-request-id"):
-        if len(headers.get(name, b"")) > MAX_ID_CHARACTERS:
+    def _echo_rare(self, found: list[tuple[bytes, bytes]]) -> None:
+        sent = self.headers
+        legacy, client = sent.get(b"x-ms-request-id", b""), sent.get(b"x-ms-client-request-id", b"")
+        if len(legacy) > MAX_ID_CHARACTERS or len(client) > MAX_ID_CHARACTERS:
             raise HeaderTooLarge("x-ms-request-id and x-ms-client-request-id must not exceed 100 characters")
+        if legacy or client:
+            found[1] = (b"x-ms-request-id", legacy or client)
+            found.append((b"x-ms-client-request-id", client or legacy))
+        if b"traceid" in sent:
+            found.append((b"traceid", sent[b"traceid"]))
+        if b"origin" in sent:
+            found += self.service.cors.headers(sent[b"origin"])
+
+    def _cut_ids(self) -> None:
+        self.headers.setdefault(b"x-request-id", str(uuid.uuid4()).encode())
+        for name in _IDS:
+            if name in self.headers:
+                self.headers[name] = self.headers[name][:MAX_ID_CHARACTERS]
 
 
-async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
-    """Read a whole body, counting as it comes. Raises `TooLarge` or `Disconnected`."""
-    announced = headers.get(b"content-length", b"")
-    if announced.isdigit() and int(announced) > limit:
-        raise TooLarge(f"the body has {int(announced)} bytes, the limit is {limit}")
+_IDS = (b"x-request-id", b"x-ms-request-id", b"x-ms-client-request-id")
+_RARE = frozenset({b"x-ms-request-id", b"x-ms-client-request-id", b"traceid", b"origin"})
+
+
+def route(handler: Callable[[Exchange], Awaitable[None]], *, counted: bool = False) -> Route:
+    """Make an ASGI route of a handler. `counted`: a drain waits until its answer has left."""
+    weight = int(counted)
+
+    async def serve(service: Service, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(service, scope, receive, send)
+        service.open += weight
+        try:
+            exchange.echoed = exchange.echo()
+            await handler(exchange)
+        except Disconnected:
+            log.debug("the client left before its answer")
+        except (Problem, Failure, Refusal) as error:
+            await _tell(exchange, error)
+        finally:
+            service.open -= weight
+
+    return serve
+
+
+async def _tell(exchange: Exchange, error: Exception) -> None:
+    try:
+        problem = problem_of(error)
+    except Disconnected:
+        return
+    await exchange.answer_problem(problem)
+
+
+async def read_rest(message: Message, receive: Receive, limit: int) -> bytes:
+    """Read a body of several messages, the first of which has come. Raises `TooLarge` or `Disconnected`."""
     parts: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
-        part = message.get("body", b"")
-        size += len(part)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
         if size > limit:
             raise TooLarge(f"the body passes the limit of {limit} bytes")
         if not message.get("more_body", False):
-            return bytes(part) if not parts else b"".join([*parts, part])
-        parts.append(part)
-
-
-def readable(headers: Headers) -> dict[str, str]:
-    """Return request headers as `run(data, request_headers)` gets them: names as v1 wrote them."""
-    return {name.decode("latin-1").title(): value.decode("latin-1") for name, value in headers.items()}
+            return b"".join(parts)
+        message = await receive()
 
 
 async def disconnected(receive: Receive) -> None:

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from modelyard_runtime.contract import StartContract, read_contract
-from modelyard_runtime.pairing import leave_failure
+from modelyard_runtime.pairing import ToldFailure, leave_failure
 from modelyard_runtime.replica.libpython import LibpythonMissing, find_libpython
 
 CONTRACT_VARIABLE = "MODELYARD_START"
@@ -25,6 +25,8 @@ INTERPRETER_VARIABLE = "MODELYARD_INTERPRETER"
 LOADER_VARIABLES = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "PYTHONPATH", "PYTHONHOME")
 """What the embedded Python needs to start; user code never sees our values."""
 EXIT_UNABLE = 3
+EXIT_CANNOT_START = 19
+"""The cause class of a machine on which the runtime cannot start (see docs/reference/replica.md)."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -72,28 +74,23 @@ def command(contract: StartContract, path: Path) -> tuple[list[str], dict[str, s
 
 
 def environment(contract: StartContract, path: Path, *, libpython: str) -> dict[str, str]:
-    """Return the server's environment: this process's, the loader's needs, v1's variables."""
+    """Return the server's environment: this process's and the loader's needs."""
     preload = "LD_PRELOAD" if sys.platform == "linux" else "DYLD_INSERT_LIBRARIES"
-    values = {
+    return {
         **os.environ,
         preload: ":".join(filter(None, (libpython, os.environ.get(preload)))),
         "PYTHONHOME": f"{sys.prefix}:{sys.exec_prefix}",
         "PYTHONPATH": ":".join([*sys.path, *filter(None, [os.environ.get("PYTHONPATH")])]),
         "PYTHONUNBUFFERED": "1",
-        "AZUREML_ENTRY_SCRIPT": contract.entry,
-        "AML_APP_ROOT": contract.code_dir,
         CONTRACT_VARIABLE: str(path),
         INTERPRETER_VARIABLE: sys.executable,
     }
-    if contract.model_dir:
-        values["AZUREML_MODEL_DIR"] = contract.model_dir
-    return values
 
 
 def report(contract: StartContract, error: Exception) -> None:
     """Leave the reason where the parent looks for it."""
     remedy = getattr(error, "remedy", "install modelyard-runtime with its extra: modelyard-runtime[serve]")
-    leave_failure(Path(contract.run_dir), str(error), remedy)
+    leave_failure(Path(contract.run_dir), ToldFailure(str(error), remedy, EXIT_CANNOT_START))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from modelyard_runtime.scoring.refusals import Left, Overloaded, TimedOut, Unready
+from modelyard_runtime.worker.failures import BadInput as ScriptBadInput
+from modelyard_runtime.worker.failures import ResultUnusable as ScriptResultUnusable
+
 OK = 0
 INVALID_ARGUMENT = 3
 DEADLINE_EXCEEDED = 4
@@ -13,16 +17,26 @@ UNIMPLEMENTED = 12
 INTERNAL = 13
 UNAVAILABLE = 14
 
+RUN_RAISED = "An unexpected error occurred in scoring script. Check the logs for more info."
+"""v1's sentence; the traceback is in the log only, since it may show data."""
+
 
 class Problem(Exception):
-    """A refusal or failure, told to the client as `{code, message, request_id}`."""
+    """A refusal or failure, told to the client as `{code, message, request_id}`.
 
-    status: ClassVar[int] = 500
+    `place` says where in the request (`data[0][3]`); `retry_after_s` of 0 = no Retry-After.
+    """
+
+    status: int = 500
     code: ClassVar[str] = "InternalError"
     grpc_status: ClassVar[int] = INTERNAL
-    run_failed: ClassVar[bool] = False
+    run_failed: bool = False
     """v1's header x-ms-run-function-failed."""
-    headers: ClassVar[tuple[tuple[bytes, bytes], ...]] = ()
+    retry_after_s: int = 0
+
+    def __init__(self, message: str, *, place: str = "") -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class BadInput(Problem):
@@ -30,6 +44,14 @@ class BadInput(Problem):
 
     status = 400
     code = "BadRequest"
+    grpc_status = INVALID_ARGUMENT
+
+
+class UnsupportedMediaType(Problem):
+    """The body is of a kind the script does not take."""
+
+    status = 415
+    code = "UnsupportedMediaType"
     grpc_status = INVALID_ARGUMENT
 
 
@@ -46,6 +68,7 @@ class MethodNotAllowed(Problem):
 
     status = 405
     code = "MethodNotAllowed"
+    grpc_status = UNIMPLEMENTED
 
 
 class TooLarge(Problem):
@@ -75,10 +98,11 @@ class ResultUnusable(Problem):
     """`run()` returned what cannot be sent."""
 
     code = "ResultUnusable"
+    run_failed = True
 
 
 class Unimplemented(Problem):
-    """gRPC: no such method, or a compression this server does not speak."""
+    """No such method, or a way of speaking that this server does not know."""
 
     status = 501
     code = "Unimplemented"
@@ -91,26 +115,52 @@ class NotReady(Problem):
     status = 503
     code = "NotReady"
     grpc_status = UNAVAILABLE
-    headers = ((b"retry-after", b"1"),)
+    retry_after_s = 1
 
 
-class Overloaded(Problem):
+class Busy(Problem):
     """The queue is full, or a place in it was held too long."""
 
     status = 503
     code = "Overloaded"
     grpc_status = RESOURCE_EXHAUSTED
-    headers = ((b"retry-after", b"1"),)
 
 
 class ScoringTimeout(Problem):
-    """The request's time is over; a `run()` under way keeps its slot until it returns."""
+    """The request's time is over."""
 
     status = 504
     code = "ScoringTimeout"
     grpc_status = DEADLINE_EXCEEDED
-    run_failed = True
 
 
 class Disconnected(Exception):
     """The client went away; nobody is left to be told."""
+
+
+def problem_of(error: Exception) -> Problem:
+    """Say what the client is told about a failure of the script or a refusal of the pool.
+
+    Raises `Disconnected` where nobody is left to be told.
+    """
+    match error:
+        case Problem():
+            return error
+        case ScriptBadInput():
+            kind = UnsupportedMediaType if error.status == UnsupportedMediaType.status else BadInput
+            return kind(str(error), place=error.place)
+        case ScriptResultUnusable():
+            return ResultUnusable(str(error))
+        case Overloaded():
+            busy = Busy(str(error))
+            busy.retry_after_s = error.retry_after_s
+            return busy
+        case TimedOut():
+            late = ScoringTimeout(str(error))
+            late.run_failed = error.begun
+            return late
+        case Unready():
+            return NotReady(str(error))
+        case Left():
+            raise Disconnected from error
+    return ScoringFailed(RUN_RAISED)

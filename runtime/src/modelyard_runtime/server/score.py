@@ -2,61 +2,92 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from functools import partial
 from typing import Any
 
-from modelyard_runtime.scoring import NotSerialisable, Script, decode_query, encode
-from modelyard_runtime.server.http import JSON, Exchange, Scope, readable
-from modelyard_runtime.server.problems import BadInput, Problem, ResultUnusable, ScoringFailed
-from modelyard_runtime.server.service import ScriptRaised, Service
+from modelyard_runtime.scoring import ScoreStream
+from modelyard_runtime.server.http import JSON, Exchange, route
+from modelyard_runtime.server.problems import MethodNotAllowed
+from modelyard_runtime.worker.replies import HttpReply, Scored
+from modelyard_runtime.worker.requests import ScoreRequest
 
-RUN_RAISED = "An unexpected error occurred in scoring script. Check the logs for more info."
-"""v1's sentence; the traceback is in the log only, since it may show data."""
+_NOT_FAILED = (b"x-ms-run-function-failed", b"False")
+_FAILED = (b"x-ms-run-function-failed", b"True")
+_PREFLIGHT = b"access-control-request-method"
+_METHODS = frozenset({"GET", "POST", "OPTIONS"})
 
 
-async def score(service: Service, exchange: Exchange) -> None:
-    """Serve one request to `/score`."""
-    exchange.allow("GET", "POST", "OPTIONS")
-    if exchange.scope["method"] == "OPTIONS":
+async def _score(exchange: Exchange) -> None:
+    service, scope = exchange.service, exchange.scope
+    if exchange.method not in _METHODS:
+        raise MethodNotAllowed("The method is not allowed for the requested URL.")
+    if exchange.method == "OPTIONS" and _PREFLIGHT in exchange.headers:
+        await _preflight(exchange)
+        return
+    pool = service.default or await service.find(*service.asked(exchange.headers))
+    about = pool.description
+    deadline = time.monotonic() + service.timeout_s
+    body = await exchange.body()
+    if exchange.method == "OPTIONS" and (about is None or about.style != "http"):
         await exchange.answer(200, [(b"allow", b"GET, POST, OPTIONS")], b"")
         return
-    deadline = service.deadline()
-    script = service.script
-    body = await exchange.body(service.contract.max_body_bytes)
-    text = _text(exchange.scope, body)
-    sent = readable(exchange.headers) if script.wants_headers else {}
-    work = partial(_run, script, text, sent)
+    sent = scope["headers"] if about is None or about.needs_headers else ()
+    request = ScoreRequest(exchange.method, scope["path"], scope["query_string"], sent, body)
+    reply = await pool.submit(request, deadline, exchange.gone)
+    if type(reply) is Scored:
+        headers = [JSON, _NOT_FAILED, (b"x-ms-run-fn-exec-ms", b"%.3f" % reply.elapsed_ms)]
+        await exchange.answer(200, headers, reply.body)
+    elif type(reply) is HttpReply:
+        await exchange.answer(reply.status, _own_headers(reply), reply.body)
+    else:
+        await _stream(exchange, reply)
+
+
+score = route(_score, counted=True)
+
+
+async def _preflight(exchange: Exchange) -> None:
+    sent = exchange.headers
+    exchange.echoed = exchange.echoed[:2]
+    headers = exchange.service.cors.preflight(
+        sent.get(b"origin"), sent.get(b"access-control-request-headers")
+    )
+    await exchange.answer(200, [(b"allow", b"GET, POST, OPTIONS"), *headers], b"")
+
+
+def _own_headers(reply: HttpReply) -> list[tuple[bytes, bytes]]:
+    """Return a raw-HTTP script's headers; framing and ours are not its to set."""
+    kept = [(name, value) for name, value in reply.headers if name.lower() not in _OURS]
+    kept.append(_FAILED if reply.run_failed else _NOT_FAILED)
+    if not reply.run_failed:
+        kept.append((b"x-ms-run-fn-exec-ms", b"%.3f" % reply.elapsed_ms))
+    return kept
+
+
+_OURS = frozenset(
+    {
+        *(b"content-length", b"transfer-encoding", b"connection"),
+        *(b"x-ms-run-function-failed", b"x-ms-run-fn-exec-ms"),
+        *(b"x-request-id", b"x-ms-request-id", b"x-ms-client-request-id"),
+    }
+)
+
+
+async def _stream(exchange: Exchange, stream: ScoreStream) -> None:
+    headers: list[Any] = [item for item in stream.headers if item[0].lower() not in _OURS]
+    headers += [_NOT_FAILED, *exchange.echoed]
+    leaving = asyncio.create_task(_close_when_gone(exchange, stream))
     try:
-        payload, elapsed_ms = await service.perform(work, deadline=deadline, gone=exchange.gone)
-    except ScriptRaised as raised:
-        raise problem_of(raised.failure) from raised
-    headers = [
-        JSON,
-        (b"x-ms-run-function-failed", b"False"),
-        (b"x-ms-run-fn-exec-ms", b"%.3f" % elapsed_ms),
-    ]
-    await exchange.answer(200, headers, payload)
+        await exchange.send({"type": "http.response.start", "status": stream.status, "headers": headers})
+        async for chunk in stream.chunks:
+            await exchange.send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        leaving.cancel()
+        stream.chunks.close()
 
 
-def problem_of(failure: BaseException) -> Problem:
-    """Say what the client is told about an exception out of a worker."""
-    if isinstance(failure, NotSerialisable):
-        return ResultUnusable(str(failure))
-    return ScoringFailed(RUN_RAISED)
-
-
-def _run(script: Script, text: str, headers: dict[str, str]) -> tuple[bytes, float]:
-    started = time.perf_counter()
-    result: Any = script.call(text, headers)
-    elapsed_ms = (time.perf_counter() - started) * 1000
-    return encode(result), elapsed_ms
-
-
-def _text(scope: Scope, body: bytes) -> str:
-    if scope["method"] == "GET":
-        return decode_query(scope["query_string"])
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise BadInput(f"Input cannot be decoded as UTF-8: {error}") from error
+async def _close_when_gone(exchange: Exchange, stream: ScoreStream) -> None:
+    await exchange.gone()
+    stream.chunks.close()

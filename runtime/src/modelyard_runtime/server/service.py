@@ -1,147 +1,116 @@
-"""One scoring service in this process: its script, its readiness, its slots, its way out.
-
-The event loop's side of a request: admit, hand to a worker thread, wait no longer than the deadline.
-"""
+"""One scoring service in this process: its models' pools, its readiness, its way out."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modelyard_runtime.contract import StartContract
-from modelyard_runtime.pairing import leave_failure
-from modelyard_runtime.scoring import Script, Workers, explain, load
-from modelyard_runtime.server.admission import Gate, Gone
-from modelyard_runtime.server.problems import NotReady, ScoringTimeout
+from modelyard_runtime.pairing import ToldFailure, leave_failure
+from modelyard_runtime.scoring import Pool, make_pool
+from modelyard_runtime.server.cors import Cors
+from modelyard_runtime.server.problems import NotFound, NotReady
 
 log = logging.getLogger(__name__)
 
+MODEL_HEADER = b"modelyard-model"
+"""Names the model of a multi-model service on `/score`: `name` or `name:version`."""
+
 
 class Service:
-    """What the routes share."""
+    """What the routes share. Everything but the pools' workers lives on the event loop."""
 
     def __init__(self, contract: StartContract) -> None:
         self.contract = contract
-        self.models = model_names(contract)
-        self.gate = Gate(
-            max_concurrent=contract.max_concurrent,
-            max_queued=contract.max_queued,
-            queue_wait_s=contract.queue_wait_s,
-        )
+        self.strict = contract.compat == "strict-v1"
+        self.timeout_s = contract.timeout_s
+        self.cors = Cors(contract.cors_origins)
         self.open = 0
         """Scoring requests whose answer has not left yet."""
         self.draining = False
-        self.failed = ""
-        self._initialised = False
-        self._script: Script | None = None
-        self._workers = Workers(contract.max_concurrent)
+        self.models = model_versions(contract)
+        self.pool = make_pool(contract, self._pool_changed)
+        self.pools: dict[tuple[str, str], Pool] = {}
+        """Ready pools by name and version; "" = the newest. Empty while this replica takes no requests."""
+
+    @property
+    def default(self) -> Pool | None:
+        """The pool of the one script, while it takes requests."""
+        return self.pool if self.pool.ready and not self.draining else None
 
     @property
     def ready(self) -> bool:
         """Whether new requests are served."""
-        return self._initialised and not self.draining
+        return self.pool.ready and not self.draining
 
     @property
-    def script(self) -> Script:
-        """The script, once it is ready. Raises `NotReady`."""
-        if self._script is None or not self._initialised:
-            raise NotReady(self.failed or "init() has not finished yet")
-        if self.draining:
-            raise NotReady("this replica is draining")
-        return self._script
+    def failed(self) -> str:
+        """Why it cannot serve; "" while it can, or will."""
+        return self.pool.failure.cause if self.pool.failure is not None else ""
 
     def start(self) -> None:
-        """Load the script and run its `init()` on a worker thread; returns at once."""
-        self._workers.submit(self._initialise, asyncio.get_running_loop(), self._initialisation_over)
+        """Load the script; returns at once."""
+        self.pool.start()
 
-    def close(self) -> None:
-        """Let the worker threads end."""
-        self._workers.close()
+    async def close(self) -> None:
+        """End the workers."""
+        self.pools = {}
+        await self.pool.close()
+
+    def drain(self) -> None:
+        """Refuse new requests from now on."""
+        self.draining = True
+        self.pools = {}
+
+    def deadline(self, client_timeout_s: float = float("inf")) -> float:
+        """When a request that arrives now must be answered, on `time.monotonic()`."""
+        return time.monotonic() + min(self.timeout_s, client_timeout_s)
+
+    def asked(self, headers: dict[bytes, bytes]) -> tuple[str, str]:
+        """Return name and version of the model that a request to `/score` means; "" = the service's own."""
+        name, _, version = headers.get(MODEL_HEADER, b"").decode("latin-1").partition(":")
+        return name, version
+
+    async def find(self, name: str, version: str) -> Pool:
+        """Return the pool that serves a model. Raises `NotFound`, `NotReady`."""
+        name = name or self.contract.service
+        versions = self.models.get(name)
+        if versions is None:
+            raise NotFound(f"no model is called '{name}'; there are {', '.join(self.models)}")
+        if version and version not in versions:
+            raise NotFound(f"model '{name}' has no version '{version}'; there are {', '.join(versions)}")
+        if self.draining:
+            raise NotReady("this replica is draining")
+        if not self.pool.ready:
+            raise NotReady(self.failed or "init() has not finished yet")
+        return self.pool
 
     def status(self) -> dict[str, Any]:
         """Say what STATUS_PATH answers."""
-        queued = self.gate.queued
+        queued = self.pool.queued
         return {
             "ready": self.ready,
             "draining": self.draining,
-            "running": max(self.gate.running if self._initialised else 0, self.open - queued),
+            "running": max(self.pool.running, self.open - queued),
             "queued": queued,
         }
 
-    async def perform(self, work: Callable[[], Any], *, deadline: float, gone: Gone) -> Any:
-        """Run `work` on a worker thread within the service's limits."""
-        if not self.gate.try_enter():
-            await self.gate.wait(deadline, gone)
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Any] = loop.create_future()
-        timer = loop.call_at(deadline, self._expire, answer)
-        self._workers.submit(work, loop, partial(self._worker_done, answer))
-        try:
-            return await answer
-        finally:
-            timer.cancel()
+    def _pool_changed(self, pool: Pool) -> None:
+        self.pools = self._names() if pool.ready and not self.draining else {}
+        if pool.failure is not None:
+            leave_failure(Path(self.contract.run_dir), ToldFailure(*pool.failure))
 
-    def deadline(self, client_timeout_s: float = float("inf")) -> float:
-        """When a request that arrives now must be answered, on the event loop's clock."""
-        return asyncio.get_running_loop().time() + min(self.contract.timeout_s, client_timeout_s)
-
-    def _worker_done(self, answer: asyncio.Future[Any], value: Any, failure: BaseException | None) -> None:
-        self.gate.leave()
-        if answer.done():
-            return
-        if failure is None:
-            answer.set_result(value)
-        else:
-            answer.set_exception(ScriptRaised(failure))
-
-    def _expire(self, answer: asyncio.Future[Any]) -> None:
-        if not answer.done():
-            answer.set_exception(
-                ScoringTimeout("the model did not answer in time; its run() goes on until it ends")
-            )
-
-    def _initialise(self) -> Script:
-        started = time.monotonic()
-        script = load(Path(self.contract.code_dir), self.contract.entry)
-        script.init()
-        log.info("init() finished in %.2f s", time.monotonic() - started)
-        return script
-
-    def _initialisation_over(self, script: Script | None, failure: BaseException | None) -> None:
-        if failure is None:
-            self._script, self._initialised = script, True
-            return
-        cause, remedy = explain(failure, Path(self.contract.code_dir), doing="init()")
-        self.failed = cause
-        leave_failure(Path(self.contract.run_dir), cause, remedy)
+    def _names(self) -> dict[tuple[str, str], Pool]:
+        return {
+            (name, version): self.pool for name, versions in self.models.items() for version in ("", *versions)
+        }
 
 
-class ScriptRaised(Exception):
-    """Carries what the worker's job raised, whatever it was, across the event loop."""
-
-    def __init__(self, failure: BaseException) -> None:
-        super().__init__(type(failure).__name__)
-        self.failure = failure
-
-
-def model_names(contract: StartContract) -> dict[str, tuple[str, ...]]:
-    """List the names a model answers to, with their versions: the service's own and the registered ones.
-
-    AZUREML_MODEL_DIR is either `<root>/<name>/<version>` (one model) or the root over several.
-    """
+def model_versions(contract: StartContract) -> dict[str, tuple[str, ...]]:
+    """List the names a replica answers to, with their versions: the service's own and its models'."""
     names: dict[str, tuple[str, ...]] = {contract.service: (str(contract.revision),)}
-    if not contract.model_dir:
-        return names
-    folder = Path(contract.model_dir)
-    if folder.name.isdigit():
-        return names | {folder.parent.name: (folder.name,)}
-    for model in sorted(folder.iterdir()) if folder.is_dir() else ():
-        versions = [item.name for item in model.iterdir() if item.name.isdigit()] if model.is_dir() else []
-        if versions:
-            names[model.name] = tuple(sorted(versions, key=int))
+    for model in contract.models:
+        names[model.name] = (*names.get(model.name, ()), model.version)
     return names

@@ -7,18 +7,23 @@ from urllib.parse import parse_qs
 
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.server.problems import NotFound
+from modelyard_runtime.worker.description import Description
 
 _VERSIONS = {"2": "2.0", "2.0": "2.0", "3": "3.0.3", "3.0": "3.0.3", "3.1": "3.1.0"}
 _CODES = ((200, "The service processed the input correctly"), (400, "The input is not understood"))
 
 
-def swagger(contract: StartContract, query: bytes) -> dict[str, Any]:
-    """Describe the service; `?version=` 2 (the default), 3 or 3.1. Raises `NotFound`."""
+def swagger(contract: StartContract, about: Description | None, query: bytes) -> dict[str, Any]:
+    """Describe the service; `?version=` 2 (the default), 3 or 3.1. Raises `NotFound`.
+
+    `about` is what the script declares; None while it is not loaded.
+    """
     asked = parse_qs(query.decode("latin-1")).get("version", ["2"])[0]
     version = _VERSIONS.get(asked)
     if version is None:
         raise NotFound(f"Swagger version [{asked}] is not valid. Supported versions: [2, 3, 3.1].")
-    return _version_2(contract) if version == "2.0" else _version_3(contract, version)
+    schemas = _schemas(about)
+    return _version_2(contract, schemas) if version == "2.0" else _version_3(contract, schemas, version)
 
 
 def _info(contract: StartContract) -> dict[str, str]:
@@ -60,10 +65,11 @@ def _paths(contract: StartContract, body: dict[str, Any], answers: dict[str, Any
     }
 
 
-def _schemas() -> dict[str, Any]:
+def _schemas(about: Description | None) -> dict[str, Any]:
+    free = {"type": "object", "example": {}}
     return {
-        "ServiceInput": {"type": "object", "example": {}},
-        "ServiceOutput": {"type": "object", "example": {}},
+        "ServiceInput": (about.input_schema if about is not None else None) or free,
+        "ServiceOutput": (about.output_schema if about is not None else None) or free,
         "ErrorResponse": {
             "type": "object",
             "properties": {name: {"type": "string"} for name in ("code", "message", "request_id")},
@@ -77,7 +83,7 @@ def _security() -> dict[str, Any]:
     }
 
 
-def _version_2(contract: StartContract) -> dict[str, Any]:
+def _version_2(contract: StartContract, schemas: dict[str, Any]) -> dict[str, Any]:
     def answer(text: str, schema: dict[str, Any]) -> dict[str, Any]:
         return {"description": text, "schema": schema}
 
@@ -101,11 +107,11 @@ def _version_2(contract: StartContract) -> dict[str, Any]:
         "produces": ["application/json"],
         "securityDefinitions": _security(),
         "paths": _paths(contract, {"parameters": [parameter]}, answers),
-        "definitions": _schemas(),
+        "definitions": schemas,
     }
 
 
-def _version_3(contract: StartContract, version: str) -> dict[str, Any]:
+def _version_3(contract: StartContract, schemas: dict[str, Any], version: str) -> dict[str, Any]:
     def content(schema: dict[str, Any]) -> dict[str, Any]:
         return {"content": {"application/json": {"schema": schema}}}
 
@@ -121,5 +127,5 @@ def _version_3(contract: StartContract, version: str) -> dict[str, Any]:
         "openapi": version,
         "info": _info(contract),
         "paths": _paths(contract, body, answers),
-        "components": {"schemas": _schemas(), "securitySchemes": _security()},
+        "components": {"schemas": schemas, "securitySchemes": _security()},
     }

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from modelyard_runtime.contract import Probe, StartContract, write_contract
+from modelyard_runtime.replica.exits import CauseClass
 from modelyard_runtime.replica.lifecycle import (
     Action,
     DrainAsked,
@@ -28,7 +29,7 @@ from modelyard_runtime.replica.lifecycle import (
 )
 from modelyard_runtime.replica.logs import RotatingLog
 from modelyard_runtime.replica.memory import make_group, spell
-from modelyard_runtime.replica.server import Server, clean_environment, in_words
+from modelyard_runtime.replica.server import Server, in_words
 
 CONTRACT = StartContract(
     service="s", revision=1, replica="r", run_dir="/r", log_dir="/l", code_dir="/c", entry="score.py",
@@ -124,6 +125,24 @@ def test_liveness_needs_misses_in_a_row():
     assert live((1, READY), miss, miss)[0].phase is Phase.FAILED
 
 
+def test_a_server_whose_workers_died_is_starting_until_it_is_ready_again():
+    life, actions = live((1, READY), (2, Polled(ready=False, in_flight=0)))
+    assert (life.phase, actions) == (Phase.STARTING, ())
+    assert advance(life, READY, CONTRACT, 3)[0].phase is Phase.READY
+
+
+def test_workers_that_never_come_back_cost_the_server():
+    life, actions = live((1, READY), (2, Polled(ready=False, in_flight=0)), (12.1, Tick()))
+    assert (life.phase, life.cause_class) == (Phase.FAILED, CauseClass.INIT_TIMED_OUT)
+    assert actions == (Action.KILL_SERVER,)
+
+
+def test_a_server_that_was_ready_is_drained_even_while_it_is_not():
+    life, _ = live((1, READY), (2, Polled(ready=False, in_flight=3)), (3, DrainAsked(stop=True)))
+    assert life.phase is Phase.DRAINING
+    assert live((1, DrainAsked(stop=True)))[0].phase is Phase.STOPPED
+
+
 def test_a_drain_stops_the_server_only_once_it_is_idle_twice():
     life, actions = live((1, READY), (2, DrainAsked(stop=True)))
     assert actions == (Action.TELL_DRAIN,)
@@ -178,11 +197,6 @@ def test_an_end_is_told_in_words(status: Any, words: Any):
     assert in_words(status) == words
 
 
-def test_nothing_of_the_engines_environment_reaches_the_script_but_neutral_names():
-    made = clean_environment({"PATH": "/bin", "HOME": "/h", "TOKEN": "t", "PYTHONPATH": "/p"}, {"MINE": "1"})
-    assert set(made) == {"PATH", "HOME", "MINE"}
-
-
 @pytest.mark.parametrize(("size", "text"), [(512 << 20, "512Mi"), (2 << 30, "2Gi"), (1000, "1000")])
 def test_sizes_are_spelt_as_kubernetes_does(size: Any, text: Any):
     assert spell(size) == text
@@ -205,7 +219,10 @@ def test_without_a_group_what_is_resident_over_the_limit_is_killed(
     while (death := server.death()) is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert death.cause == "killed: memory limit 1Mi exceeded"
+    assert (death.cause, death.cause_class) == (
+        "killed: memory limit 1Mi exceeded",
+        CauseClass.OUT_OF_MEMORY,
+    )
 
 
 def test_a_group_that_cannot_be_made_is_none_and_leaves_nothing(tmp_path: Path):

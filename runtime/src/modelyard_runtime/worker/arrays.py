@@ -1,0 +1,140 @@
+"""Tensors as numpy arrays and back: views in, and views out where nobody else can write to them.
+
+numpy is the user's own: it is imported when a script first needs it, never before.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Dict, Sequence
+
+from .failures import ResultUnusable
+from .nested import BF16, BYTES, elements, packed
+from .requests import Buffer, Tensor
+
+_DTYPES = {
+    "BOOL": "?",
+    "UINT8": "u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "INT8": "i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+}
+DATATYPES = (*_DTYPES, BF16, BYTES)
+_SMALL_BYTES = 1 << 14
+"""Copying less than this costs less than finding out whether a copy is needed."""
+
+
+class Arrays:
+    """What needs numpy, with numpy found once. Raises `ImportError` where the environment has none."""
+
+    def __init__(self) -> None:
+        import numpy
+
+        self._numpy: Any = numpy
+        self._dtypes = {name: numpy.dtype(text) for name, text in _DTYPES.items()}
+        self._names = {dtype: name for name, dtype in self._dtypes.items()}
+        self._bfloat16 = _bfloat16()
+        fresh = {"": numpy.empty(1)}
+        self._unshared = self._references(fresh, "")
+
+    def of(self, tensor: Tensor) -> Any:
+        """Return a read-only array over the tensor's bytes; BYTES become an object array of `bytes`."""
+        numpy, datatype = self._numpy, tensor.datatype
+        if datatype == BYTES:
+            return self._objects(list(elements(tensor.data)), tensor.shape)
+        if datatype == BF16:
+            return self._brain_floats(tensor)
+        array = numpy.frombuffer(tensor.data, self._dtypes[datatype])
+        array.flags.writeable = False
+        return array.reshape(tensor.shape)
+
+    def of_lists(self, name: str, value: Any, datatype: str = "") -> Any:
+        """Return an array of JSON values. Raises `ValueError`, `TypeError` or `OverflowError`."""
+        numpy = self._numpy
+        array = numpy.asarray(value, self._dtypes.get(datatype))
+        if datatype == BYTES or array.dtype.kind == "U":
+            texts = [item.encode() for item in numpy.asarray(value, dtype=object).ravel().tolist()]
+            return self._objects(texts, array.shape)
+        if array.dtype.kind == "O":
+            raise ValueError("the rows differ in length or mix texts, numbers and null")
+        return array
+
+    def tensors(self, outputs: Dict[str, Any]) -> "tuple[Tensor, ...]":
+        """Make tensors of what a script returned by name. Raises `ResultUnusable`."""
+        return tuple(self._tensor(outputs, name) for name in outputs)
+
+    def _tensor(self, outputs: Dict[str, Any], name: str) -> Tensor:
+        value = outputs[name]
+        if type(value) is self._numpy.ndarray:
+            datatype = self._names.get(value.dtype)
+            if datatype is not None and value.flags.c_contiguous and value.ndim:
+                if value.nbytes <= _SMALL_BYTES:
+                    return Tensor(name, datatype, value.shape, value.tobytes())
+                del value
+                shared = self._references(outputs, name) > self._unshared
+                return Tensor(name, datatype, outputs[name].shape, self._bytes(outputs[name], shared=shared))
+        return self._converted(name, value)
+
+    def _bytes(self, array: Any, *, shared: bool) -> Buffer:
+        """Return a view where nobody can change the array any more, else a copy."""
+        if array.flags.writeable and (shared or not array.flags.owndata):
+            return array.tobytes()  # type: ignore[no-any-return]  # numpy is not typed here
+        return memoryview(array).cast("B")
+
+    def _converted(self, name: str, value: Any) -> Tensor:
+        numpy = self._numpy
+        try:
+            array = numpy.atleast_1d(numpy.asarray(value))
+        except ValueError:
+            raise ResultUnusable(f"output '{name}': the rows of the result differ in length") from None
+        if array.dtype.name == "bfloat16":
+            return Tensor(name, BF16, array.shape, numpy.ascontiguousarray(array).tobytes())
+        if array.dtype.kind in "USO":
+            return Tensor(name, BYTES, array.shape, packed(_texts(name, array)))
+        dtype = array.dtype.newbyteorder("<")
+        datatype = self._names.get(dtype)
+        if datatype is None:
+            raise ResultUnusable(f"output '{name}': no tensor can be made of {array.dtype.name} values")
+        return Tensor(name, datatype, array.shape, numpy.ascontiguousarray(array, dtype).tobytes())
+
+    def _references(self, outputs: Dict[str, Any], name: str) -> int:
+        """Count who holds an output, always in the same way: more than a fresh array has means shared."""
+        return sys.getrefcount(outputs[name])
+
+    def _objects(self, items: Sequence[Any], shape: Sequence[int]) -> Any:
+        array = self._numpy.empty(len(items), dtype=object)
+        array[:] = items
+        array.flags.writeable = False
+        return array.reshape(shape)
+
+    def _brain_floats(self, tensor: Tensor) -> Any:
+        numpy = self._numpy
+        if self._bfloat16 is not None:
+            array = numpy.frombuffer(tensor.data, self._bfloat16)
+        else:
+            halves = numpy.frombuffer(tensor.data, "<u2").astype("<u4")
+            array = (halves << 16).view("<f4")
+        array.flags.writeable = False
+        return array.reshape(tensor.shape)
+
+
+def _bfloat16() -> Any:
+    try:
+        import ml_dtypes
+    except ImportError:
+        return None
+    return ml_dtypes.bfloat16
+
+
+def _texts(name: str, array: Any) -> "list[bytes]":
+    items = array.ravel().tolist()
+    if not all(isinstance(item, (str, bytes)) for item in items):
+        raise ResultUnusable(f"output '{name}': no tensor can be made of an array of Python objects")
+    return [item.encode("utf-8", "surrogatepass") if isinstance(item, str) else item for item in items]

@@ -1,0 +1,115 @@
+"""Frames: how the front and a worker process write to each other over their socket.
+
+Pure. A frame is a fixed header and counted fields of bytes; a field that is too large for the socket is
+a `Reference` into shared memory instead (`segments`). Nothing here executes or unpickles anything, so the
+worst that damaged bytes can do is a `FrameError`.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Iterable, List, NamedTuple, Sequence, Union
+
+# front to worker
+SETUP, SCORE, INFER, CREDIT, CANCEL, RELEASE, TRIM = range(1, 8)
+# worker to front
+READY, BROKEN, SCORED, HTTP, INFERRED, FAILED = range(16, 22)
+CHUNKS, CHUNK, PARTS, PART, END = range(22, 27)
+# both ways
+DROP = 32
+
+MORE = 1
+"""Flag: the next request belongs to the same batch."""
+KEPT = 2
+"""Flag: the request's segment cannot be used again, because the script holds on to it."""
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""What goes through the socket is small; a header that says otherwise is damaged."""
+_MAGIC = 0x594D
+_HEADER = struct.Struct("<HBBIHI")  # magic, kind, flags, number, how many fields, bytes after the header
+_REFERENCE = struct.Struct("<IQQ")
+_SHARED = 1 << 31
+_LENGTHS = [struct.Struct("<%dI" % count) for count in range(64)]
+_MAX_FIELDS = 0xFFFF
+
+
+class FrameError(Exception):
+    """The bytes are no frame, or the frame says what it cannot mean."""
+
+
+class Reference(NamedTuple):
+    """A field in shared memory: `length` bytes of segment `number`, from `offset`."""
+
+    number: int
+    offset: int
+    length: int
+
+
+Field = Union[bytes, bytearray, memoryview, Reference]
+
+
+class Frame(NamedTuple):
+    """One message. `number` is the request it belongs to, 0 where it belongs to none."""
+
+    kind: int
+    flags: int
+    number: int
+    fields: List[Union[bytes, Reference]]
+
+
+def encode(kind: int, number: int, fields: Sequence[Field], flags: int = 0) -> bytes:
+    """Write a frame. Raises `FrameError` for one that no reader would take."""
+    count = len(fields)
+    if count > _MAX_FIELDS:
+        raise FrameError("a message of %d fields; %d is the most" % (count, _MAX_FIELDS))
+    lengths = [len(field) for field in fields]
+    body: Iterable[Union[bytes, bytearray, memoryview]] = fields  # type: ignore[assignment]  # replaced where it is not
+    if Reference in map(type, fields):
+        body = [_REFERENCE.pack(*field) if type(field) is Reference else field for field in fields]  # type: ignore[misc]  # the rest are bytes
+        lengths = [_REFERENCE.size | _SHARED if type(field) is Reference else len(field) for field in fields]
+        size = sum(length & ~_SHARED for length in lengths)
+    else:
+        size = sum(lengths)
+    size += 4 * count
+    if size > MAX_BODY_BYTES:
+        raise FrameError("a message of %d bytes; %d is the most" % (size, MAX_BODY_BYTES))
+    head = _HEADER.pack(_MAGIC, kind, flags, number, count, size)
+    return b"".join((head, _table(count).pack(*lengths), *body))
+
+
+def split(data: bytes) -> tuple[list[Frame], bytes]:
+    """Cut whole frames off the front of what was received; the rest waits for more. Raises `FrameError`."""
+    frames = []
+    at, end = 0, len(data)
+    while end - at >= _HEADER.size:
+        magic, kind, flags, number, count, size = _HEADER.unpack_from(data, at)
+        if magic != _MAGIC or size > MAX_BODY_BYTES or 4 * count > size:
+            raise FrameError("no frame begins here")
+        start = at + _HEADER.size
+        at_next = start + size
+        if at_next > end:
+            break
+        frames.append(Frame(kind, flags, number, _fields(data, start, count, at_next)))
+        at = at_next
+    return frames, data[at:] if at else data
+
+
+def _fields(data: bytes, start: int, count: int, end: int) -> list[bytes | Reference]:
+    fields: List[Union[bytes, Reference]] = []
+    at = start + 4 * count
+    for length in _table(count).unpack_from(data, start):
+        if length & _SHARED:
+            if length != _REFERENCE.size | _SHARED or at + _REFERENCE.size > end:
+                raise FrameError("a reference of a strange size")
+            fields.append(Reference(*_REFERENCE.unpack_from(data, at)))
+            at += _REFERENCE.size
+        else:
+            fields.append(data[at : at + length])
+            at += length
+    if at != end:
+        raise FrameError("the fields do not fill the frame")
+    return fields
+
+
+def _table(count: int) -> struct.Struct:
+    return _LENGTHS[count] if count < len(_LENGTHS) else struct.Struct("<%dI" % count)
