@@ -103,6 +103,9 @@ class Replica:
         if "hold" in request.path:
             self.holding.set()
             self.release.wait(15)
+        if "drip" in request.path:
+            self.drip(request)
+            return
         if "die" in request.path:
             request.close_connection = True
             request.connection.shutdown(socket.SHUT_RDWR)
@@ -120,6 +123,19 @@ class Replica:
         request.send_header("content-length", str(len(content)))
         request.end_headers()
         request.wfile.write(content)
+
+    def drip(self, request: BaseHTTPRequestHandler) -> None:
+        """Send five pieces, one each 150 ms: as long as 0.6 s, never silent for 0.2 s; then fall silent if asked."""
+        request.send_response(200)
+        request.send_header("transfer-encoding", "chunked")
+        request.end_headers()
+        for number in range(5):
+            time.sleep(0.15 if number else 0)
+            request.wfile.write(b"2\r\n%d\n\r\n" % number)
+            request.wfile.flush()
+        if "silent" in request.path:
+            self.release.wait(15)
+        request.wfile.write(b"0\r\n\r\n")
 
     def close(self) -> None:
         self.release.set()

@@ -104,7 +104,7 @@ def _selected_routes(service: RoutedService, how: str, headers: list[Json]) -> I
         # a stream's length is never declared, and its messages are counted by the replica
         if what != "grpc-stream":
             yield _refusal(service, f"{what}-too-large@{how}", {**match, "headers": [*headers, size]}, 413)
-        limits = _GRPC_LIMITS.get(what, _no_grpc)(service)
+        limits = _GRPC_LIMITS[what](service) if what in _GRPC_LIMITS else None
         yield _forward(service, f"{what}@{how}", {**match, "headers": allowed}, "", limits)
 
 
@@ -233,18 +233,9 @@ def _preflight(match: Json, headers: list[Json]) -> Json:
     return {**match, "headers": [*headers, *asks]}
 
 
-def _no_grpc(_: RoutedService) -> Json:
-    return {}
-
-
 def _deadline(service: RoutedService) -> Json:
     """Honour the caller's `grpc-timeout` up to what the service allows a request."""
     return {"maxStreamDuration": {"grpcTimeoutHeaderMax": seconds(service.timeout_seconds)}}
-
-
-def _any_deadline(_: RoutedService) -> Json:
-    """Honour the caller's `grpc-timeout`, however long."""
-    return {"maxStreamDuration": {"grpcTimeoutHeaderMax": seconds(0)}}
 
 
 _SELECTED: Mapping[str, Json] = {
@@ -253,7 +244,8 @@ _SELECTED: Mapping[str, Json] = {
     "tfserving": {"prefix": TFSERVING_PREFIX},
     "bare-v2": {"pathSeparatedPrefix": "/v2"},
 }
-_GRPC_LIMITS = {"grpc-stream": _any_deadline, "grpc": _deadline, "tfserving": _deadline}
+# A stream's deadline is left to its client and its replica: the router could only cut it off, without a status.
+_GRPC_LIMITS = {"grpc": _deadline, "tfserving": _deadline}
 
 
 def _matches(header: str, pattern: str) -> Json:
