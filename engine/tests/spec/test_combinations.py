@@ -72,6 +72,7 @@ def test_every_key_reaches_the_specification():
     )
     assert (spec.isolation, spec.workers, spec.compat) == ("process", 2, "strict-v1")
     assert spec.batching == BatchingSpec(max_size=8, max_wait_seconds=0.005)
+    assert spec.slots == 32
     assert spec.cors == ("https://a.example",)
     assert spec.grpc == GrpcSpec(compression=True, max_compression_ratio=20)
     assert spec.multi_model == MultiModelSpec(enabled=True, memory_bytes=2 * 2**30)

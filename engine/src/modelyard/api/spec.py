@@ -173,3 +173,8 @@ class ServiceSpec:
     tags: Mapping[str, str] = attrs.field(factory=dict)
     given: frozenset[str] = frozenset()
     """Dotted keys the file set itself (`request.timeout`); everything else is a default."""
+
+    @property
+    def slots(self) -> int:
+        """Requests that one replica has in hand when it is busy: `max_concurrent` batches, each of `max_size`."""
+        return self.request.max_concurrent * self.batching.max_size

@@ -83,7 +83,7 @@ class Autoscaling:
                 maximum=scaling.maximum,
                 target_utilization_percent=scaling.target_utilization_percent,
                 refresh_seconds=scaling.refresh_seconds,
-                max_concurrent=revision.spec.request.max_concurrent,
+                max_concurrent=revision.spec.slots,
             ),
             calm_since_s=rhythm.calm_since_s,
         )

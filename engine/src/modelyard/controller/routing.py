@@ -132,7 +132,7 @@ class Routing:
             auth=self._policies.get(service.name, CLOSED),
             timeout_seconds=request.timeout_seconds,
             max_body_bytes=request.max_body_bytes,
-            max_concurrent=request.max_concurrent,
+            max_concurrent=revision.spec.slots,
             max_pending=request.max_queued,
             endpoints=endpoints,
             cors=bool(revision.spec.cors),
