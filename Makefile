@@ -113,3 +113,7 @@ bench: $(addprefix bench-,$(BENCHMARKS)) ## Every benchmark, one after the other
 $(addprefix bench-,$(BENCHMARKS)): bench-%: .venv/bundled
 	@if [ $* = deploy ] && [ ! -f examples/digits/sample.json ]; then $(MAKE) --no-print-directory digits-model; fi
 	.venv/bin/python benchmarks/$*.py
+
+.PHONY: bench-runtime
+bench-runtime: .venv/ready .venv-runtime/ready ## Our server and its peers on one core: req/s, CPU, memory, start (half an hour)
+	.venv/bin/python benchmarks/runtime
