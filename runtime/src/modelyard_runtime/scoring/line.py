@@ -76,7 +76,7 @@ class Line:
             self._loop.add_writer(self._channel, self._writable)
 
     def settle(self, frame: Frame) -> None:
-        """The request's end says what became of the memory it travelled in."""
+        """Learn from a request's end what became of the memory it travelled in."""
         if self._lent:
             segment = self._lent.pop(frame.number, 0)
             if frame.flags & KEPT:

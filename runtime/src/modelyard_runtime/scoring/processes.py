@@ -20,7 +20,14 @@ from modelyard_runtime.scoring.jobs import Job
 from modelyard_runtime.scoring.pool import Pool, StartFailure
 from modelyard_runtime.scoring.refusals import TimedOut
 from modelyard_runtime.scoring.restarting import delay_s
-from modelyard_runtime.scoring.spawning import exit_code_for, in_words, remedy_for
+from modelyard_runtime.scoring.spawning import (
+    CANNOT_START,
+    INIT_TIMED_OUT,
+    exit_code_for,
+    in_words,
+    interpreter,
+    remedy_for,
+)
 from modelyard_runtime.scoring.streams import InferStream, ScoreStream
 from modelyard_runtime.scoring.worker_process import WorkerProcess
 from modelyard_runtime.worker.description import Description
@@ -37,28 +44,255 @@ class ProcessPool(Pool):
     def __init__(self, contract: StartContract, changed: Callable[[Pool], None]) -> None:
         super().__init__(contract, changed)
         self._most = contract.batching.max_size
-        self._batching = self._most > 1
         self._slots = max(1, math.ceil(contract.max_concurrent / contract.workers))
         self._limit = max(contract.max_concurrent, contract.workers)
         self._room = self._limit * self._most
         self._capacity = self._room + contract.max_queued
         self._waiting: deque[tuple[Job, float]] = deque()
+        """Jobs that no worker has begun, and when they came; those already withdrawn are skipped later."""
         self._arrivals = Arrivals()
         self._workers: list[WorkerProcess] = []
-        self._loads: dict[WorkerProcess, int] = {}
-        """Slots taken, of the workers that are ready."""
         self._taken = 0
-        self._slot_of: dict[Job, _Slot] = {}
-        self._failed_starts = 0
-        self._last_failure: StartFailure | None = None
-        self._begun = False
-        """All workers have been ready once: from now on those that end are started again."""
+        self._units: dict[Job, _Unit] = {}
+        """What a job of a batch shares its slot with."""
+        self._complete = False
+        """All workers have been ready at once: from now on one that ends is started again."""
         self._ending = False
+        self._failed_starts = 0
         self._gathering: asyncio.TimerHandle | None = None
-        self._timers: set[asyncio.TimerHandle] = set()
-        self._overdue_workers: set[WorkerProcess] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
 
     @property
     def pids(self) -> list[int]:
         """The worker processes; each leads a group of its own."""
         return [worker.pid for worker in self._workers]
+
+    # --- what the pool asks for -----------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._tidy()
+        for _ in range(self.contract.workers):
+            if self.failure is None:
+                self._start_one()
+
+    def _give(self, job: Job) -> None:
+        if self._most > 1:
+            now = time.monotonic()
+            self._arrivals.note(now)
+            self._waiting.append((job, now))
+            self._hand_out()
+        elif not self._waiting and (worker := self._free_worker()) is not None and job.claim():
+            self._occupy(worker)
+            worker.give(job)
+        else:
+            self._waiting.append((job, 0.0))
+
+    def _overdue(self, job: Job) -> None:
+        for worker in self._workers:
+            if worker.runs(job):
+                worker.kill("was ended because a request on it ran past its time")
+
+    async def _end(self) -> None:
+        self._ending = True
+        for timer in (*self._timers.values(), *filter(None, [self._gathering])):
+            timer.cancel()
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
+
+    # --- who runs what ----------------------------------------------------------------------------
+
+    def _free_worker(self) -> WorkerProcess | None:
+        """Return the least loaded worker that has a slot."""
+        if self._taken >= self._limit:
+            return None
+        best, least = None, self._slots
+        for worker in self._workers:
+            if worker.load < least and worker.ready:
+                best, least = worker, worker.load
+        return best
+
+    def _hand_out(self) -> None:
+        if self._most > 1:
+            self._hand_out_batches()
+            return
+        while self._waiting and (worker := self._free_worker()) is not None:
+            job, _ = self._waiting.popleft()
+            if self._take(job):
+                self._occupy(worker)
+                worker.give(job)
+
+    def _hand_out_batches(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        while self._waiting and (worker := self._free_worker()) is not None:
+            pause_s = wait_s(
+                self.contract.batching,
+                size=len(self._waiting),
+                waited_s=time.monotonic() - self._waiting[0][1],
+                gap_s=self._arrivals.gap_s,
+            )
+            if pause_s:
+                self._gathering = self._loop.call_later(pause_s, self._hand_out_batches)
+                return
+            jobs: list[Job] = []
+            while self._waiting and len(jobs) < self._most:
+                job, _ = self._waiting.popleft()
+                if self._take(job):
+                    jobs.append(job)
+            if jobs:
+                self._units.update(dict.fromkeys(jobs, _Unit(len(jobs))))
+                self._occupy(worker)
+                worker.give_together(jobs)
+
+    def _take(self, job: Job) -> bool:
+        if not job.claim():
+            return False
+        if job.deadline > time.monotonic() and not job.answer.done():
+            return True
+        self._finished(job, None, TimedOut("the request's time was over before it ran", begun=False))
+        return False
+
+    def _occupy(self, worker: WorkerProcess) -> None:
+        worker.load += 1
+        self._taken += 1
+
+    def _vacate(self, worker: WorkerProcess, job: Job) -> None:
+        if self._most > 1 and not self._units.pop(job).leave():
+            return
+        worker.load -= 1
+        self._taken -= 1
+
+    # --- what workers say -------------------------------------------------------------------------
+
+    def worker_ready(self, worker: WorkerProcess, description: Description) -> None:
+        """Hear that `init()` is done."""
+        self._forget_timer(f"start of {worker.pid}")
+        self._failed_starts = 0
+        self._complete = self._complete or sum(one.ready for one in self._workers) == self.contract.workers
+        if self._complete and not self.ready:
+            self._loaded(description)
+        self._hand_out()
+
+    def worker_broken(self, worker: WorkerProcess, failure: StartFailure) -> None:
+        """Hear that the script cannot serve."""
+        worker.kill(f"could not serve: {failure.cause}")
+        if not self._complete:
+            self._give_up(failure)
+
+    def worker_answered(self, worker: WorkerProcess, job: Job, reply: Any, failure: Exception | None) -> None:
+        """Hear that a job is done."""
+        self._vacate(worker, job)
+        self._finished(job, reply, failure)
+        if self._waiting:
+            self._hand_out()
+
+    def worker_streams(self, job: Job, stream: ScoreStream | InferStream) -> None:
+        """Hear that a job's answer comes in pieces."""
+        self._streaming(job, stream)
+
+    def worker_ended(self, worker: WorkerProcess, status: int) -> None:
+        """Hear that the process is gone: what it ran has failed, and another takes its place."""
+        self._forget_timer(f"start of {worker.pid}")
+        self._workers.remove(worker)
+        why = worker.cause or in_words(status)
+        failure = ScriptRaised(f"the worker process {why} while this request ran")
+        self._taken -= worker.load
+        for job in worker.abandon(failure):
+            self._units.pop(job, None)
+            self._finished(job, None, failure)
+        if self._ending:
+            return
+        if not self._complete:
+            self._give_up(
+                StartFailure(
+                    f"the worker process {why} before it could serve",
+                    remedy_for(status),
+                    exit_code_for(status),
+                )
+            )
+            return
+        log.error("worker %d %s; a fresh one is started", worker.pid, why)
+        self._failed_starts += not worker.was_ready
+        self._see_who_is_left()
+        pause_s = delay_s(
+            self._failed_starts,
+            initial_s=self.contract.backoff_initial_s,
+            longest_s=self.contract.backoff_max_s,
+        )
+        self._timers[f"restart after {worker.pid}"] = self._loop.call_later(
+            pause_s, self._start_again, worker.pid
+        )
+
+    # --- starting and starting again ----------------------------------------------------------------
+
+    def _start_again(self, after: int) -> None:
+        self._forget_timer(f"restart after {after}")
+        self._start_one()
+
+    def _start_one(self) -> None:
+        try:
+            worker = WorkerProcess(self.contract, self, slots=self._slots)
+        except OSError as error:
+            self._unstartable(error)
+            return
+        self._workers.append(worker)
+        self._timers[f"start of {worker.pid}"] = self._loop.call_later(
+            self.contract.startup_timeout_s, self._start_took_too_long, worker
+        )
+
+    def _unstartable(self, error: OSError) -> None:
+        python = interpreter(self.contract)
+        failure = StartFailure(
+            f"no worker process can be started with {python}: {error.strerror or error}",
+            "the environment is damaged or the machine is out of memory or processes: see `engine doctor`",
+            CANNOT_START,
+        )
+        if not self._complete:
+            self._give_up(failure)
+            return
+        log.error("%s", failure.cause)
+        self._failed_starts += 1
+        self._timers["start"] = self._loop.call_later(self.contract.backoff_max_s, self._start_again, 0)
+
+    def _start_took_too_long(self, worker: WorkerProcess) -> None:
+        cause = f"init() had not finished after {self.contract.startup_timeout_s:g} s"
+        worker.kill(f"was ended because {cause}")
+        if not self._complete:
+            remedy = "make init() faster, or raise the start-up timeout"
+            self._give_up(StartFailure(cause, remedy, INIT_TIMED_OUT))
+
+    def _give_up(self, failure: StartFailure) -> None:
+        """Fail the first start: the replica's parent decides what comes next."""
+        if self.failure is None:
+            self._broken(failure)
+            for worker in self._workers:
+                worker.kill()
+
+    def _see_who_is_left(self) -> None:
+        if self.ready and not any(worker.ready for worker in self._workers):
+            self.ready = False
+            self._changed(self)
+
+    def _tidy(self) -> None:
+        for worker in self._workers:
+            worker.tidy()
+        self._timers["tidy"] = self._loop.call_later(_TIDY_EVERY_S, self._tidy)
+
+    def _forget_timer(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+
+class _Unit:
+    """The slot that the jobs of one batch share."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, jobs: int) -> None:
+        self._left = jobs
+
+    def leave(self) -> bool:
+        """One job is done; True for the last of them."""
+        self._left -= 1
+        return not self._left

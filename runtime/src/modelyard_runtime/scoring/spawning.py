@@ -17,8 +17,8 @@ from modelyard_runtime.contract import StartContract
 PROGRAM = str(Path(worker.__file__).parent)
 _LOADER_VARIABLES = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "PYTHONPATH", "PYTHONHOME")
 """What the Python inside Envoy needed to start: the user's interpreter must not inherit it."""
-_WORKER_CRASHED = 18
-_KILLED_FOR_MEMORY = 17
+INIT_EXITED, INIT_TIMED_OUT, KILLED_FOR_MEMORY, WORKER_CRASHED, CANNOT_START = 15, 16, 17, 18, 19
+"""Cause classes, as `modelyard_runtime.replica.exits` lists them."""
 
 
 class Child(NamedTuple):
@@ -93,4 +93,6 @@ def remedy_for(status: int) -> str:
 
 def exit_code_for(status: int) -> int:
     """Return the cause class of a worker that died before it could serve."""
-    return _KILLED_FOR_MEMORY if status == -signal.SIGKILL else _WORKER_CRASHED
+    if status >= 0:
+        return INIT_EXITED
+    return KILLED_FOR_MEMORY if status == -signal.SIGKILL else WORKER_CRASHED

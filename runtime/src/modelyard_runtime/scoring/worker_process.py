@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import threading
-from functools import partial
 from typing import Any, Protocol
 
 from modelyard_runtime.contract import StartContract
@@ -46,21 +45,19 @@ class Owner(Protocol):
     """What a worker process tells its pool, always on the event loop."""
 
     def worker_ready(self, worker: WorkerProcess, description: Description) -> None:
-        """`init()` is done."""
+        """Hear that `init()` is done."""
 
     def worker_broken(self, worker: WorkerProcess, failure: StartFailure) -> None:
-        """The script cannot serve; the process is about to end."""
+        """Hear that the script cannot serve; the process is about to end."""
 
-    def worker_answered(
-        self, worker: WorkerProcess, job: Job, reply: Any, failure: Exception | None
-    ) -> None:
-        """A job is done; its slot is free."""
+    def worker_answered(self, worker: WorkerProcess, job: Job, reply: Any, failure: Exception | None) -> None:
+        """Hear that a job is done; its slot is free."""
 
-    def worker_streams(self, worker: WorkerProcess, job: Job, stream: ScoreStream | InferStream) -> None:
-        """A job's answer comes in pieces."""
+    def worker_streams(self, job: Job, stream: ScoreStream | InferStream) -> None:
+        """Hear that a job's answer comes in pieces."""
 
     def worker_ended(self, worker: WorkerProcess, status: int) -> None:
-        """The process is gone; `worker.abandon` says what it was running."""
+        """Hear that the process is gone; `worker.abandon` says what it was running."""
 
 
 class WorkerProcess:
@@ -76,8 +73,13 @@ class WorkerProcess:
         self._headers = True
         self._over = self._loop.create_future()
         self.jobs: dict[int, Job] = {}
+        self.load = 0
+        """Slots taken."""
         self.ready = False
-        self.stopping = False
+        self.was_ready = False
+        self.cause = ""
+        """Why it was ended, where that was the pool's will."""
+        self._stopping = False
         self._watch()
         setup = {
             "code_dir": contract.code_dir,
@@ -106,10 +108,15 @@ class WorkerProcess:
         if packed:
             self._line.write(batch(packed))
 
-    def kill(self) -> None:
-        """End it, and what it started, now."""
+    def kill(self, cause: str = "") -> None:
+        """End it, and what it started, now; the first cause given is the one that is told."""
         self.ready = False
+        self.cause = self.cause or cause
         kill_group(self.pid)
+
+    def runs(self, job: Job) -> bool:
+        """Whether it has this job."""
+        return job in self.jobs.values()
 
     def tidy(self) -> None:
         """Give back memory that nobody needed lately."""
@@ -118,7 +125,7 @@ class WorkerProcess:
 
     async def stop(self) -> None:
         """End it: politely, then for certain."""
-        self.ready, self.stopping = False, True
+        self.ready, self._stopping = False, True
         self._line.close()
         _, late = await asyncio.wait([self._over], timeout=STOP_GRACE_S)
         if late:
@@ -164,7 +171,8 @@ class WorkerProcess:
             if frame.kind == kinds.READY:
                 description = Description(**told["description"])
                 log.info("init() finished in %.2f s in worker %d", told["took_s"], self.pid)
-                self.ready, self._headers = True, description.needs_headers
+                self.ready = self.was_ready = True
+                self._headers = description.needs_headers
                 self._owner.worker_ready(self, description)
                 return
             if frame.kind == kinds.BROKEN:
@@ -207,14 +215,13 @@ class WorkerProcess:
             )
         else:
             stream = InferStream(channel)
-        self._owner.worker_streams(self, self.jobs[number], stream)
+        self._owner.worker_streams(self.jobs[number], stream)
 
     # --- its end ------------------------------------------------------------------------------
 
     def _kill_because(self, why: str) -> None:
-        if not self.stopping:
-            log.error("worker %d is ended: %s", self.pid, why)
-        self.kill()
+        if not self._stopping:
+            self.kill(f"was ended because {why}")
 
     def _watch(self) -> None:
         try:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
+from pathlib import Path
 
 _NAME = "_modelyard_worker"
 
 
 def _load() -> None:
-    folder = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != folder]
+    folder = str(Path(__file__).resolve().parent)
+    sys.path[:] = [entry for entry in sys.path if str(Path(entry).resolve()) != folder]
     spec = importlib.util.spec_from_file_location(
-        _NAME, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+        _NAME, str(Path(folder, "__init__.py")), submodule_search_locations=[folder]
     )
     if spec is None or spec.loader is None:
         raise ImportError("the worker's own files are not beside " + folder)

@@ -52,7 +52,7 @@ class Link:
         if sum(map(len, fields)) > INLINE_BYTES:
             with self._lock:
                 return self._outbox.share(fields).fields
-        return [bytes(field) for field in fields]  # type: ignore[arg-type]  # a script's fields are buffers
+        return [bytes(field) for field in fields]
 
     def send_detached(self, kind: int, number: int, fields: Sequence[Field], flags: int) -> None:
         """Send what `detach` returned."""
@@ -64,13 +64,13 @@ class Link:
         return 0 if not segment or self.inbox.settle(segment) else KEPT
 
     def take_back(self, frame: Frame) -> None:
-        """The front has read these segments."""
+        """Take back the segments that the front has read."""
         with self._lock:
             for number in numbers(frame):
                 self._outbox.take_back(number)
 
     def drop(self, frame: Frame) -> None:
-        """The front has closed these segments."""
+        """Unmap the segments that the front has closed."""
         for number in numbers(frame):
             self.inbox.drop(number)
 

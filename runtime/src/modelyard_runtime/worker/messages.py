@@ -183,7 +183,7 @@ def _headers(fields: Sequence[Union[bytes, Reference]], start: int, read: Read) 
     flat = [_copy(read(field)) for field in fields[start:]]
     if len(flat) % 2:
         raise FrameError("a header without its value")
-    return list(zip(flat[::2], flat[1::2]))  # noqa: B905  # Python 3.8 knows no strict=
+    return list(zip(flat[::2], flat[1::2]))  # Python 3.8 knows no strict=
 
 
 def _octets(data: Buffer) -> Buffer:

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     link = Link(socket.socket(fileno=channel), socket.socket(fileno=handles))
     try:
         setup = json.loads(link.next().fields[0])  # type: ignore[arg-type]  # never in shared memory
-        sys.argv = [os.path.join(setup["code_dir"], setup["entry"])]  # noqa: PTH118  # pathlib is not needed for one path
+        sys.argv = [os.path.join(setup["code_dir"], setup["entry"])]  # pathlib is not needed for one path
         script = _start(link, setup)
         if isinstance(script, int):
             return script

@@ -87,13 +87,13 @@ class Outbox:
         return Shared(shared, segment.number)
 
     def take_back(self, number: int) -> None:
-        """The reader has proven that nothing reads the segment any more."""
+        """Use a segment again: the reader has proven that nothing views it any more."""
         segment = self._lent.pop(number, None)
         if segment is not None:
             self._free.append(segment)
 
     def forget(self, number: int) -> None:
-        """The reader holds on to the segment: it is the reader's from now on."""
+        """Leave a segment to the reader, who holds on to it."""
         segment = self._lent.pop(number, None)
         if segment is not None:
             segment.mapping.close()
@@ -135,7 +135,7 @@ class Outbox:
 class Inbox:
     """Segments that this side reads. `receive` returns the next announcement and its descriptor."""
 
-    def __init__(self, receive: Callable[[], "tuple[bytes, int]"]) -> None:
+    def __init__(self, receive: Callable[[], tuple[bytes, int]]) -> None:
         self._receive = receive
         self._mappings: Dict[int, mmap.mmap] = {}
         self._kept: WeakSet[mmap.mmap] = WeakSet()
@@ -176,7 +176,7 @@ class Inbox:
         return False
 
     def drop(self, number: int) -> None:
-        """The writer has closed the segment."""
+        """Unmap a segment that the writer has closed."""
         self.in_use.discard(number)
         self._mappings.pop(number, None)
 
@@ -211,10 +211,10 @@ def announce_over(channel: socket.socket) -> Callable[[bytes, int], None]:
     return announce
 
 
-def receive_over(channel: socket.socket) -> "Callable[[], tuple[bytes, int]]":
+def receive_over(channel: socket.socket) -> Callable[[], tuple[bytes, int]]:
     """Return how to receive the next descriptor; raises `FrameError` where none comes."""
 
-    def receive() -> "tuple[bytes, int]":
+    def receive() -> tuple[bytes, int]:
         handles = array.array("i")
         try:
             said, ancillary, _, _ = channel.recvmsg(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-from typing import Any, Callable, Dict, List, Optional, Union
+from typing import Any, Callable, Dict, List, Union
 
 from .explaining import show
 from .failures import Failure, ResultUnusable, ScriptRaised
@@ -26,8 +26,8 @@ from .frames import (
     PARTS,
     RELEASE,
     TRIM,
-    Frame,
     Field,
+    Frame,
     FrameError,
 )
 from .link import FrontGone, Link, segment_of
@@ -44,14 +44,18 @@ EXIT_BROKEN_LINE = 70
 class _Work:
     """A request, where its tensors lie, and the credit of its answer if that is a stream."""
 
-    __slots__ = ("cancelled", "credit", "number", "request", "segment")
+    __slots__ = ("_request", "cancelled", "credit", "number", "segment")
 
     def __init__(self, number: int, segment: int, request: Request, credit: int) -> None:
         self.number = number
         self.segment = segment
-        self.request: Optional[Request] = request
+        self._request = [request]
         self.credit = credit
         self.cancelled = False
+
+    def take(self) -> Request:
+        """Return the request, once: whoever keeps it keeps views of its tensors alive."""
+        return self._request.pop()
 
 
 Outcome = Union[Reply, Failure]
@@ -82,7 +86,7 @@ class Serving:
         except FrontGone:
             return EXIT_GONE
         except FrameError as error:
-            print("the worker's line to the front is broken: %s" % error, file=sys.stderr)  # noqa: T201  # stderr is the replica's log
+            sys.stderr.write("the worker's line to the front is broken: %s\n" % error)
             return EXIT_BROKEN_LINE
 
     def _handle(self, frame: Frame) -> None:
@@ -103,18 +107,18 @@ class Serving:
     def _answer(self, batch: List[_Work]) -> None:
         outcomes = self._ask(batch) if len(batch) == 1 else self._ask_all(batch)
         if not any(work.segment for work in batch):
-            for work, outcome in zip(batch, outcomes):  # noqa: B905  # Python 3.8 knows no strict=
+            for work, outcome in zip(batch, outcomes):  # Python 3.8 knows no strict=
                 self._reply(work, outcome)
             return
-        messages = [self._detached(work, outcome) for work, outcome in zip(batch, outcomes)]  # noqa: B905
+        messages = [self._detached(work, outcome) for work, outcome in zip(batch, outcomes)]
         outcomes.clear()
-        for work, message in zip(batch, messages):  # noqa: B905
+        for work, message in zip(batch, messages):
             if message is not None:
                 flags = self._link.fate(work.segment)
                 self._link.send_detached(message.kind, work.number, message.fields, flags)
 
     def _ask(self, batch: List[_Work]) -> List[Outcome]:
-        request, batch[0].request = batch[0].request, None
+        request = batch[0].take()
         try:
             return [self._script.answer(request)]
         except Failure as failure:
@@ -123,9 +127,7 @@ class Serving:
             return [_raised(error)]
 
     def _ask_all(self, batch: List[_Work]) -> List[Outcome]:
-        requests = [work.request for work in batch]
-        for work in batch:
-            work.request = None
+        requests = [work.take() for work in batch]
         try:
             return list(self._script.answer_batch(requests))
         except BaseException as error:  # noqa: BLE001  # the same
@@ -141,7 +143,7 @@ class Serving:
         except (FrameError, OSError) as error:
             self._link.send(FAILED, work.number, _uncarried(error))
 
-    def _detached(self, work: _Work, outcome: Outcome) -> Optional[Message]:
+    def _detached(self, work: _Work, outcome: Outcome) -> Message | None:
         if type(outcome) is StreamReply or type(outcome) is InferredStream:
             self._pour(work, outcome)
             return None
@@ -165,7 +167,7 @@ class Serving:
         del failure
         self._link.send(END, work.number, fields, self._link.fate(work.segment))
 
-    def _pieces(self, work: _Work, pieces: Any, *, chunks: bool) -> Optional[Failure]:
+    def _pieces(self, work: _Work, pieces: Any, *, chunks: bool) -> Failure | None:
         try:
             for piece in pieces:
                 if not self._take_credit(work):
