@@ -73,5 +73,3 @@ def test_the_usual_gap_lies_between_the_least_and_the_greatest(gaps: list[float]
         now += gap
         arrivals.note(now)
     assert min(gaps) - 1e-9 <= arrivals.gap_s <= max(gaps) + 1e-9
-
-

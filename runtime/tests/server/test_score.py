@@ -51,7 +51,7 @@ def test_a_result_json_cannot_carry_is_a_500_that_names_its_type(serve: Any, res
     reply = serve(script(f"return {result}"), ask("POST", "/score"))
     assert (reply.status, reply.json["code"]) == (500, "ResultUnusable")
     assert type(eval(result)).__name__ in reply.json["message"]  # noqa: S307
-    assert reply.headers["x-ms-run-function-failed"] == "False"
+    assert reply.headers["x-ms-run-function-failed"] == "True"
 
 
 @pytest.mark.parametrize("body", ["raise ValueError('secret row 7')", "raise SystemExit(3)"])
@@ -187,7 +187,7 @@ def test_health_is_503_until_init_is_over_and_answers_meanwhile(serve: Any):
     ("source", "said", "remedy"),
     [
         ("def run(data): return 1\n", "no function init()", "define init()"),
-        ("def init(): pass\n", "no function run()", "define run()"),
+        ("def init(): pass\n", "no function run()", "define run(data)"),
         ("def init(): pass\ndef run(*args): return 1\n", "*args", "run(data)"),
         ("def init(): pass\ndef run(a, b): return 1\n", "needs 'b'", "run(data)"),
         (
@@ -197,7 +197,11 @@ def test_health_is_503_until_init_is_over_and_answers_meanwhile(serve: Any):
         ),
         ("import nosuchthing\n", "No module named 'nosuchthing'", "environment.requirements"),
         ("def init(:\n", "SyntaxError", "line 1"),
-        ("def init():\n    raise SystemExit(4)\ndef run(d): return 1\n", "SystemExit: 4", "line 2"),
+        (
+            "def init():\n    raise SystemExit(4)\ndef run(d): return 1\n",
+            "left the process with status 4 (score.py, line 2)",
+            "raise an exception",
+        ),
     ],
 )
 def test_a_script_that_cannot_serve_is_told_in_one_line_with_a_remedy(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-
 import logging
 import queue
 import threading
@@ -59,7 +58,9 @@ class ThreadPool(Pool):
             self._script = load(contract.code_dir, contract.entry, batching=batching, compat=contract.compat)
             doing = "init()"
             self._script.init()
-        except BaseException as error:  # a script may raise anything, SystemExit too: it is why it cannot serve
+        except (
+            BaseException
+        ) as error:  # a script may raise anything, SystemExit too: it is why it cannot serve
             log.exception("%s failed", doing)
             cause, remedy = explain(error, contract.code_dir, doing)
             self._tell(self._broken, StartFailure(cause, remedy, exit_code_of(error, doing)))
@@ -87,7 +88,7 @@ class ThreadPool(Pool):
             if self._take(job):
                 try:
                     outcome: Any = answer(job.request)
-                except BaseException as error:  # whatever the user's code raises is its answer
+                except BaseException as error:  # noqa: BLE001  # whatever the user's code raises is its answer
                     outcome = error
                 self._hand_back(job, outcome)
 
@@ -95,8 +96,10 @@ class ThreadPool(Pool):
         while (jobs := self._gather()) is not None:
             taken = [job for job in jobs if self._take(job)]
             try:
-                outcomes: list[Any] = self._script.answer_batch([job.request for job in taken]) if taken else []
-            except BaseException as error:  # the same
+                outcomes: list[Any] = (
+                    self._script.answer_batch([job.request for job in taken]) if taken else []
+                )
+            except BaseException as error:  # noqa: BLE001  # the same
                 outcomes = [error] * len(taken)
             for job, outcome in zip(taken, outcomes, strict=True):
                 self._hand_back(job, outcome)
@@ -148,7 +151,7 @@ class ThreadPool(Pool):
                 if channel.closed:
                     break
                 self._tell(channel.feed, piece)
-        except BaseException as error:  # the user's generator
+        except BaseException as error:  # noqa: BLE001  # the user's generator
             failure = _failure_of(error)
         finally:
             if isinstance(pieces, Generator):

@@ -48,7 +48,9 @@ def _other(scope: Scope) -> Route:
     path: str = scope["path"]
     if path.startswith(f"{OPEN_INFERENCE}/"):
         return open_inference.serve
-    if any(name == b"content-type" and value.startswith(grpc.CONTENT_TYPE) for name, value in scope["headers"]):
+    if any(
+        name == b"content-type" and value.startswith(grpc.CONTENT_TYPE) for name, value in scope["headers"]
+    ):
         return grpc.serve
     return _nowhere
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -188,6 +189,9 @@ async def read_rest(message: Message, receive: Receive, limit: int) -> bytes:
 
 
 async def disconnected(receive: Receive) -> None:
-    """Return when the client has gone; to be used once the body is read."""
-    while (await receive())["type"] != "http.disconnect":
+    """Return when the client has gone; to be used once the body is read.
+
+    Shielded: the server that feeds `receive` does not expect its future to be cancelled under it.
+    """
+    while (await asyncio.shield(receive()))["type"] != "http.disconnect":
         pass

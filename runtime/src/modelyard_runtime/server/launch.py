@@ -70,10 +70,10 @@ def command(contract: StartContract, path: Path) -> tuple[list[str], dict[str, s
         *("--concurrency", "1"),
         *("--log-level", "error"),
     ]
-    return argv, environment(contract, path, libpython=find_libpython())
+    return argv, environment(path, libpython=find_libpython())
 
 
-def environment(contract: StartContract, path: Path, *, libpython: str) -> dict[str, str]:
+def environment(path: Path, *, libpython: str) -> dict[str, str]:
     """Return the server's environment: this process's and the loader's needs."""
     preload = "LD_PRELOAD" if sys.platform == "linux" else "DYLD_INSERT_LIBRARIES"
     return {

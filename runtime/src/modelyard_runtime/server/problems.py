@@ -138,7 +138,7 @@ class Disconnected(Exception):
     """The client went away; nobody is left to be told."""
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one return a kind: a table, read downwards
     """Say what the client is told about a failure of the script or a refusal of the pool.
 
     Raises `Disconnected` where nobody is left to be told.

@@ -104,7 +104,9 @@ class Service:
 
     def _names(self) -> dict[tuple[str, str], Pool]:
         return {
-            (name, version): self.pool for name, versions in self.models.items() for version in ("", *versions)
+            (name, version): self.pool
+            for name, versions in self.models.items()
+            for version in ("", *versions)
         }
 
 

@@ -80,7 +80,7 @@ class Incoming:
     async def _read_all(self) -> None:
         more = True
         while more:
-            received = await self._call.receive()
+            received = await asyncio.shield(self._call.receive())  # the server does not expect it cancelled
             if received["type"] == "http.disconnect":
                 raise Disconnected
             self._buffer += received["body"]
