@@ -199,6 +199,8 @@ def test_a_script_that_cannot_score_is_refused(project: Path, source: str, part:
     [
         "async def run(data): pass\n",
         "run = print\n",
+        "def infer(inputs): pass\n",
+        "import main_of_v1 as driver_module\n",
         "run: object = print\n",
         "from json import loads as run\n",
         "try:\n    import x\nexcept ImportError:\n    def run(d): pass\n",
@@ -208,6 +210,18 @@ def test_a_script_that_cannot_score_is_refused(project: Path, source: str, part:
 def test_run_may_be_defined_in_any_way_python_has(project: Path, source: str):
     (project / "score.py").write_text(source)
     assert read(project, MINIMAL).code.entry == "score.py"
+
+
+def test_a_script_is_read_as_the_python_that_it_will_run_under(project: Path):
+    (project / "score.py").write_text("def run(d):\n    match d:\n        case _: return 1\n")
+    wrong = finding(project, "environment: {python: '3.9'}")
+    assert "not valid Python 3.9" in wrong["message"]
+    assert read(project, MINIMAL + "environment: {python: '3.10'}").environment.python == "3.10"
+
+
+def test_a_script_for_a_newer_python_than_the_engines_is_left_to_that_python(project: Path):
+    (project / "score.py").write_text("a syntax that is yet to come: ?\n")
+    assert read(project, MINIMAL + "environment: {python: '3.99'}").environment.python == "3.99"
 
 
 def test_a_requirements_file_is_read_with_its_includes(project: Path):

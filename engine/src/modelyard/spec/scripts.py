@@ -1,9 +1,10 @@
-"""Look at an entry script without running it: it must be Python and define `run`."""
+"""Look at an entry script without running it: it must be Python and define what a replica calls."""
 
 from __future__ import annotations
 
 import ast
 import keyword
+import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,8 @@ from modelyard.spec.findings import WrongError
 
 MAX_SCRIPT_BYTES = 5_000_000
 _ALLOWED = "a .py file whose name is a Python identifier, inside code.source"
+_CALLED = ("run", "infer", "driver_module")
+"""What a replica may call: v1's function, the one of tensors, or the module that v1's wrappers look into."""
 _BLOCKS = ("body", "orelse", "finalbody", "handlers")
 
 
@@ -25,20 +28,28 @@ def check_entry_name(entry: str) -> None:
         raise WrongError("is no importable script", allowed=_ALLOWED)
 
 
-def check_script(path: Path) -> None:
-    """Check that a script exists, parses and defines `run`. Raises `WrongError`."""
-    if not _defines(_parsed(read_bytes(path, most=MAX_SCRIPT_BYTES)).body, "run"):
-        raise WrongError("does not define `run`", allowed="a top-level function run(data)")
+def check_script(path: Path, *, python: str | None = None) -> None:
+    """Check that a script exists, parses as Python `python` and defines `run` or `infer`. Raises `WrongError`."""
+    source = read_bytes(path, most=MAX_SCRIPT_BYTES)
+    version = tuple(map(int, python.split("."))) if python else sys.version_info[:2]
+    if version > sys.version_info[:2]:
+        return  # what is new in its language is not known here
+    statements = _parsed(source, version).body
+    if not any(_defines(statements, name) for name in _CALLED):
+        raise WrongError(
+            "does not define `run`", allowed="a top-level function run(data), or infer(inputs) for tensors"
+        )
 
 
-def _parsed(source: bytes) -> ast.Module:
+def _parsed(source: bytes, version: tuple[int, ...]) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a script's odd escapes are its author's business
-            return ast.parse(source)
+            return ast.parse(source, feature_version=version[1])
     except SyntaxError as error:
         raise WrongError(
-            f"is not valid Python: {error.msg} (line {error.lineno})", allowed=_ALLOWED
+            f"is not valid Python {'.'.join(map(str, version))}: {error.msg} (line {error.lineno})",
+            allowed=_ALLOWED,
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise WrongError(f"cannot be parsed: {error}", allowed=_ALLOWED) from error

@@ -178,16 +178,17 @@ def _check_code(root: Node, values: dict[str, Any], context: Context) -> None:
         if key not in values:
             continue
         try:
-            _check_code_file(key, source, values[key], context)
+            _check_code_file(key, source, values, context)
         except WrongError as error:
             context.wrong(error, find(root, key), key)
 
 
-def _check_code_file(key: str, source: Path, name: str, context: Context) -> None:
+def _check_code_file(key: str, source: Path, values: dict[str, Any], context: Context) -> None:
+    name = values[key]
     if key == "code.entry":
         check_entry_name(name)
         if context.check_files:
-            check_script(source / name)
+            check_script(source / name, python=values.get("environment.python"))
         return
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise WrongError("leaves code.source", allowed="a file inside code.source")
