@@ -6,7 +6,7 @@ numpy is the user's own: it is imported when a script first needs it, never befo
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, Sequence
+from typing import Any, Sequence
 
 from .failures import ResultUnusable
 from .nested import BF16, BYTES, elements, packed
@@ -27,6 +27,8 @@ _DTYPES = {
     "FP64": "<f8",
 }
 DATATYPES = (*_DTYPES, BF16, BYTES)
+_TAKES = {"b": "b", "u": "iu", "i": "iu", "f": "iuf"}
+"""Which kinds of values a declared kind takes: no text in numbers, no fractions in integers."""
 _SMALL_BYTES = 1 << 14
 """Copying less than this costs less than finding out whether a copy is needed."""
 
@@ -41,8 +43,7 @@ class Arrays:
         self._dtypes = {name: numpy.dtype(text) for name, text in _DTYPES.items()}
         self._names = {dtype: name for name, dtype in self._dtypes.items()}
         self._bfloat16 = _bfloat16()
-        fresh = {"": numpy.empty(1)}
-        self._unshared = self._references(fresh, "")
+        self._unshared = _references({"": numpy.empty(1)}, "")
 
     def of(self, tensor: Tensor) -> Any:
         """Return a read-only array over the tensor's bytes; BYTES become an object array of `bytes`."""
@@ -55,22 +56,46 @@ class Arrays:
         array.flags.writeable = False
         return array.reshape(tensor.shape)
 
-    def of_lists(self, name: str, value: Any, datatype: str = "") -> Any:
-        """Return an array of JSON values. Raises `ValueError`, `TypeError` or `OverflowError`."""
+    def of_lists(self, value: Any, datatype: str = "") -> Any:
+        """Return an array of JSON values, of the datatype if one is declared. Raises `ValueError`."""
         numpy = self._numpy
-        array = numpy.asarray(value, self._dtypes.get(datatype))
-        if datatype == BYTES or array.dtype.kind == "U":
-            texts = [item.encode() for item in numpy.asarray(value, dtype=object).ravel().tolist()]
-            return self._objects(texts, array.shape)
-        if array.dtype.kind == "O":
-            raise ValueError("the rows differ in length or mix texts, numbers and null")
-        return array
+        array = numpy.asarray(value)
+        kind = array.dtype.kind
+        if kind == "U" and datatype in ("", BYTES):
+            texts = numpy.asarray(value, dtype=object).ravel().tolist()
+            if not all(isinstance(text, str) for text in texts):
+                raise ValueError("it mixes texts and numbers")
+            return self._objects([text.encode() for text in texts], array.shape)
+        if kind not in "biuf" or datatype == BYTES:
+            raise ValueError("its rows differ in length, or its values are not what the array holds")
+        return self._cast(array, datatype) if datatype else array
 
-    def tensors(self, outputs: Dict[str, Any]) -> "tuple[Tensor, ...]":
+    def _cast(self, array: Any, datatype: str) -> Any:
+        if datatype == BF16:
+            return array.astype(self._bfloat16 or "f4")
+        dtype = self._dtypes[datatype]
+        if array.size and array.dtype.kind not in _TAKES[dtype.kind]:
+            raise ValueError(f"{datatype} cannot hold {array.dtype.name} values")
+        cast = array.astype(dtype)
+        if dtype.kind in "iu" and not (cast == array).all():
+            raise ValueError(f"a value is outside {datatype}")
+        return cast
+
+    def tensors(self, outputs: dict[str, Any]) -> tuple[Tensor, ...]:
         """Make tensors of what a script returned by name. Raises `ResultUnusable`."""
         return tuple(self._tensor(outputs, name) for name in outputs)
 
-    def _tensor(self, outputs: Dict[str, Any], name: str) -> Tensor:
+    def stacked(self, arrays: Sequence[Any]) -> Any:
+        """Return arrays one under another."""
+        return self._numpy.concatenate(arrays)
+
+    def rows_of(self, outputs: dict[str, Any], rows: int) -> dict[str, Any] | None:
+        """Return outputs as arrays if each has one row for every row asked, else None."""
+        arrays = {name: self._numpy.asarray(value) for name, value in outputs.items()}
+        whole = all(array.ndim and array.shape[0] == rows for array in arrays.values())
+        return arrays if whole else None
+
+    def _tensor(self, outputs: dict[str, Any], name: str) -> Tensor:
         value = outputs[name]
         if type(value) is self._numpy.ndarray:
             datatype = self._names.get(value.dtype)
@@ -78,7 +103,7 @@ class Arrays:
                 if value.nbytes <= _SMALL_BYTES:
                     return Tensor(name, datatype, value.shape, value.tobytes())
                 del value
-                shared = self._references(outputs, name) > self._unshared
+                shared = _references(outputs, name) > self._unshared
                 return Tensor(name, datatype, outputs[name].shape, self._bytes(outputs[name], shared=shared))
         return self._converted(name, value)
 
@@ -104,10 +129,6 @@ class Arrays:
             raise ResultUnusable(f"output '{name}': no tensor can be made of {array.dtype.name} values")
         return Tensor(name, datatype, array.shape, numpy.ascontiguousarray(array, dtype).tobytes())
 
-    def _references(self, outputs: Dict[str, Any], name: str) -> int:
-        """Count who holds an output, always in the same way: more than a fresh array has means shared."""
-        return sys.getrefcount(outputs[name])
-
     def _objects(self, items: Sequence[Any], shape: Sequence[int]) -> Any:
         array = self._numpy.empty(len(items), dtype=object)
         array[:] = items
@@ -125,6 +146,11 @@ class Arrays:
         return array.reshape(tensor.shape)
 
 
+def _references(outputs: dict[str, Any], name: str) -> int:
+    """Count who holds an output, always in the same way: more than a fresh array has means shared."""
+    return sys.getrefcount(outputs[name])
+
+
 def _bfloat16() -> Any:
     try:
         import ml_dtypes
@@ -133,7 +159,7 @@ def _bfloat16() -> Any:
     return ml_dtypes.bfloat16
 
 
-def _texts(name: str, array: Any) -> "list[bytes]":
+def _texts(name: str, array: Any) -> list[bytes]:
     items = array.ravel().tolist()
     if not all(isinstance(item, (str, bytes)) for item in items):
         raise ResultUnusable(f"output '{name}': no tensor can be made of an array of Python objects")

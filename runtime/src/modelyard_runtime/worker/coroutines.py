@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from typing import Any, AsyncIterator, Iterator, Optional
+from typing import Any, AsyncIterator, Iterator
 
 _END = object()
 
@@ -15,7 +15,7 @@ class Coroutines:
 
     def __init__(self) -> None:
         self._starting = threading.Lock()
-        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def finished(self, result: Any) -> Any:
         """Return the value itself, or what it comes to once it has been awaited."""

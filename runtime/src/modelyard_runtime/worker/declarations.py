@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple, Sequence
 
 from .arrays import DATATYPES
 from .failures import BadInput
@@ -17,7 +17,7 @@ class TensorSpec(NamedTuple):
 
     name: str
     datatype: str
-    shape: Tuple[int, ...]
+    shape: tuple[int, ...]
 
     def check_shape(self, shape: Sequence[int]) -> None:
         """Raises `BadInput` for a shape that breaks the declaration."""
@@ -30,7 +30,7 @@ class TensorSpec(NamedTuple):
                 place=self.name,
             )
 
-    def as_metadata(self) -> Dict[str, Any]:
+    def as_metadata(self) -> dict[str, Any]:
         """Return the tensor as the Open Inference Protocol lists it."""
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
@@ -38,10 +38,10 @@ class TensorSpec(NamedTuple):
 class Declared(NamedTuple):
     """What a script declares; None where it declares nothing."""
 
-    inputs: Optional[Tuple[TensorSpec, ...]] = None
-    outputs: Optional[Tuple[TensorSpec, ...]] = None
+    inputs: tuple[TensorSpec, ...] | None = None
+    outputs: tuple[TensorSpec, ...] | None = None
 
-    def input(self, name: str) -> Optional[TensorSpec]:
+    def input(self, name: str) -> TensorSpec | None:
         """Return an input's declaration."""
         for one in self.inputs or ():
             if one.name == name:
@@ -70,12 +70,12 @@ def read(module: Any, entry: str) -> Declared:
     return Declared(_specs(module, "INPUTS", entry), _specs(module, "OUTPUTS", entry))
 
 
-def listed(specs: Optional[Sequence[TensorSpec]]) -> Optional[List[Dict[str, Any]]]:
+def listed(specs: Sequence[TensorSpec] | None) -> list[dict[str, Any]] | None:
     """Return declarations as metadata."""
     return None if specs is None else [one.as_metadata() for one in specs]
 
 
-def _specs(module: Any, name: str, entry: str) -> Optional[Tuple[TensorSpec, ...]]:
+def _specs(module: Any, name: str, entry: str) -> tuple[TensorSpec, ...] | None:
     declared = getattr(module, name, None)
     if declared is None:
         return None

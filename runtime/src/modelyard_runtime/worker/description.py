@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 Schema = Dict[str, Any]
 TensorMetadata = List[Dict[str, Any]]
@@ -18,10 +18,10 @@ class Description(NamedTuple):
     needs_headers: bool = False
     """False: the front may send requests without headers."""
     batchable: bool = False
-    input_schema: Optional[Schema] = None
+    input_schema: Schema | None = None
     """The swagger part of the input, None where the script declares none."""
-    output_schema: Optional[Schema] = None
+    output_schema: Schema | None = None
     swagger_versions: Sequence[str] = ALL_SWAGGER_VERSIONS
     """Those that can express the schemas."""
-    tensors_in: Optional[TensorMetadata] = None
-    tensors_out: Optional[TensorMetadata] = None
+    tensors_in: TensorMetadata | None = None
+    tensors_out: TensorMetadata | None = None

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Tuple
 
-from .failures import ScriptError
+from .failures import ScriptError, ScriptRaised
 
 SYNTAX, IMPORT, INIT_RAISED, INIT_EXITED = 11, 12, 14, 15
 """Cause classes that are read off an exception; `ScriptError.exit_code` holds the others."""
@@ -15,7 +14,7 @@ SYNTAX, IMPORT, INIT_RAISED, INIT_EXITED = 11, 12, 14, 15
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
-def explain(error: BaseException, code_dir: str, doing: str) -> Tuple[str, str]:
+def explain(error: BaseException, code_dir: str, doing: str) -> tuple[str, str]:
     """Return the cause and its remedy. `doing` opens the cause: "init()", "loading the script"."""
     if isinstance(error, ScriptError):
         return str(error), error.remedy
@@ -46,6 +45,17 @@ def show(error: BaseException) -> None:
     text = "".join(traceback.format_exception(type(error), error, found))
     sys.stderr.write(text)
     sys.stderr.flush()
+
+
+def raised(error: BaseException, doing: str) -> ScriptRaised:
+    """Write the traceback to the log and return what a client may be told."""
+    show(error)
+    return ScriptRaised(f"{doing} raised {type(error).__name__}")
+
+
+def say(text: str) -> None:
+    """Write a line to the log."""
+    sys.stderr.write(text + "\n")
 
 
 def _cause(error: BaseException, doing: str) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Dict
-
 from .requests import HeaderList
 
 
-def readable(headers: HeaderList) -> Dict[str, str]:
+def readable(headers: HeaderList) -> dict[str, str]:
     """Return the headers by name, `Written-Like-This`; a repeated one holds all values with commas."""
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     for raw, value in headers:
         name = raw.decode("latin-1").title()
         text = value.decode("latin-1")

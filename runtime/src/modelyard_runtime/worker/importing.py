@@ -6,9 +6,9 @@ import importlib.util
 import os
 import sys
 from types import ModuleType
-from typing import Set
 
 from .failures import ScriptError
+from .styles.schema import forget
 
 SCRIPT_MISSING = 10
 LIBRARY_VARIABLE = "AZUREML_EXTRA_PYTHON_LIB_PATH"
@@ -17,7 +17,7 @@ DRIVER_ATTRIBUTE = "driver_module"
 """v1's generated wrapper scripts hold the user's own module here."""
 _FALLBACK_NAME = "entry_module"
 
-_entries: Set[str] = set()
+_entries: set[str] = set()
 """Modules that came in through this file, so that only those are ever replaced."""
 
 
@@ -40,6 +40,7 @@ def import_entry(code_dir: str, entry: str) -> ModuleType:
             exit_code=SCRIPT_MISSING,
         )
     module = importlib.util.module_from_spec(specification)
+    forget(name)
     sys.modules[name] = module
     _entries.add(name)
     specification.loader.exec_module(module)

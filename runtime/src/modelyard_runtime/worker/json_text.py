@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import accumulate
-from typing import Any, Callable, Iterator, Tuple
+from typing import Any, Callable, Iterator
 
 from .failures import BadInput, ResultUnusable
 from .plain import MAX_DEPTH, Unwritable, numbers_of, plain, stand_in
@@ -128,7 +128,7 @@ def _check_texts(document: Any) -> None:
             raise BadInput("a text holds half of a surrogate pair", place=place) from None
 
 
-def _texts(document: Any) -> Iterator[Tuple[str, str]]:
+def _texts(document: Any) -> Iterator[tuple[str, str]]:
     stack = [("", document)]
     while stack:
         place, value = stack.pop()

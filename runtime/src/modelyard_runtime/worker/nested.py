@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Iterator, Sequence
 
 from .failures import BadInput, ResultUnusable
 from .plain import Unwritable, plain
@@ -33,7 +33,7 @@ _MOST_EMPTY_ROWS = 1000
 _INT64, _UINT64 = 1 << 63, 1 << 64
 
 
-def to_lists(tensor: Tensor) -> List[Any]:
+def to_lists(tensor: Tensor) -> list[Any]:
     """Return a tensor's elements as nested lists; BYTES must be UTF-8. Raises `BadInput`."""
     flat: Sequence[Any]
     if tensor.datatype == BYTES:
@@ -90,7 +90,7 @@ def of_lists(name: str, value: Any) -> Tensor:
     raise ResultUnusable(f"output '{name}': no tensor can be made of {known} values")
 
 
-def named(result: Any) -> Dict[str, Any]:
+def named(result: Any) -> dict[str, Any]:
     """Return what a script returned by output name: an object's keys, a table's columns, else `output`.
 
     Text that is JSON is read first, since many scripts return `json.dumps(...)`. Raises `ResultUnusable`.
@@ -107,7 +107,7 @@ def named(result: Any) -> Dict[str, Any]:
     return {str(key): item for key, item in value.items()}
 
 
-def chosen(outputs: Dict[str, Any], wanted: Sequence[str]) -> Dict[str, Any]:
+def chosen(outputs: dict[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
     """Return the outputs a request asks for, in its order; all when it names none. Raises `BadInput`."""
     if not wanted:
         return outputs
@@ -117,7 +117,7 @@ def chosen(outputs: Dict[str, Any], wanted: Sequence[str]) -> Dict[str, Any]:
     return {name: outputs[name] for name in wanted}
 
 
-def _nest(flat: Sequence[Any], shape: Sequence[int]) -> List[Any]:
+def _nest(flat: Sequence[Any], shape: Sequence[int]) -> list[Any]:
     rows: Sequence[Any] = flat
     for size in reversed(shape[1:]):
         count = len(rows) // size if size else 0
@@ -127,16 +127,16 @@ def _nest(flat: Sequence[Any], shape: Sequence[int]) -> List[Any]:
     return list(rows)
 
 
-def _empty(shape: Sequence[int]) -> List[Any]:
+def _empty(shape: Sequence[int]) -> list[Any]:
     """Return the lists of a shape that holds a 0; dimensions after it are not seen."""
     if shape[0] > _MOST_EMPTY_ROWS:
         raise BadInput(f"a tensor of shape {list(shape)} has no elements and too many rows")
     return [_empty(shape[1:]) for _ in range(shape[0])] if len(shape) > 1 and shape[0] else []
 
 
-def _flattened(name: str, value: Any) -> Tuple[Tuple[int, ...], List[Any]]:
-    rows: List[Any] = [_bare(value)]
-    shape: List[int] = []
+def _flattened(name: str, value: Any) -> tuple[tuple[int, ...], list[Any]]:
+    rows: list[Any] = [_bare(value)]
+    shape: list[int] = []
     while rows and any(isinstance(row, (list, tuple)) for row in rows):
         sizes = {len(row) if isinstance(row, (list, tuple)) else -1 for row in rows}
         if len(sizes) > 1:

@@ -12,7 +12,7 @@ import enum
 import math
 import sys
 import uuid
-from typing import Any, Dict
+from typing import Any
 
 MAX_DEPTH = 254
 """How deep documents may nest, in both directions: orjson's limit, so that all writers agree."""
@@ -24,7 +24,7 @@ class Unwritable(Exception):
     """JSON has no word for a value; the text names its type and place."""
 
 
-def plain(value: Any, place: str = "", depth: int = 0) -> Any:
+def plain(value: Any, place: str = "", depth: int = 0) -> Any:  # noqa: PLR0911  # one line a kind of value
     """Return the value made of dicts with text keys, lists, text, numbers, booleans and None."""
     if type(value) in _AS_THEY_ARE:
         return value
@@ -48,7 +48,7 @@ def plain(value: Any, place: str = "", depth: int = 0) -> Any:
     return plain(_replaced(value, place), place, depth)
 
 
-def stand_in(value: Any) -> Any:
+def stand_in(value: Any) -> Any:  # noqa: PLR0911  # one line a kind of value
     """Return something simpler for a value that JSON has no word for. Raises `TypeError`."""
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
         return value.isoformat() if value == value else None  # noqa: PLR0124  # pandas.NaT is a datetime
@@ -117,7 +117,7 @@ def _of_pandas(value: Any) -> Any:
     if name == "NAType":
         return None
     if name == "DataFrame":
-        columns: Dict[Any, Any] = {column: value[column].tolist() for column in value.columns}
+        columns: dict[Any, Any] = {column: value[column].tolist() for column in value.columns}
         return [dict(zip(columns, row)) for row in zip(*columns.values())]
     if callable(getattr(value, "tolist", None)):
         return value.tolist()
@@ -130,7 +130,7 @@ def _of_array(value: Any) -> Any:
         return value.astype("datetime64[us]").tolist()
     if kind == "m":
         return value.astype("timedelta64[us]").tolist()
-    if kind == "c" or kind == "S":
+    if kind in {"c", "S"}:
         raise TypeError(f"an array of {value.dtype} is not JSON serialisable")
     if kind == "f" or (kind == "V" and value.dtype.names is None):
         return value.astype("float64").tolist()

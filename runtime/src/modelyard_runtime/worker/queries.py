@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List
+from typing import Any
 from urllib.parse import parse_qsl
 
 from .failures import BadInput
 from .json_text import parse
 
 
-def read(query: bytes) -> Dict[str, Any]:
+def read(query: bytes) -> dict[str, Any]:
     """Return the parameters: values parsed as JSON where they are JSON, a repeated key as a list."""
-    found: Dict[str, List[Any]] = {}
+    found: dict[str, list[Any]] = {}
     for key, text in parse_qsl(query.decode("utf-8", "replace"), keep_blank_values=True):
         found.setdefault(key, []).append(_value(text))
     return {key: values[0] if len(values) == 1 else values for key, values in found.items()}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any, Callable, ContextManager, Dict, Optional, Tuple
+from typing import Any, Callable, ContextManager
 
-from . import explaining, nested
+from . import nested
 from .coroutines import Coroutines
-from .failures import Failure, ScriptRaised
+from .explaining import raised
+from .failures import Failure
 from .headers import readable
 from .json_text import write, write_as_v1
+from .raw_http.answering import is_response, reply_of, result_of
 from .replies import Inferred, Reply, Scored
 from .requests import InferRequest, Request, ScoreRequest, Tensor
 from .signatures import Call
@@ -17,7 +19,7 @@ from .streaming import is_stream, streamed, tensors_streamed
 
 PLAIN = frozenset({dict, list, str, int, float, bool, type(None), tuple})
 """What goes to JSON at once: neither a response, nor a stream, nor something to await."""
-_NO_HEADERS: Dict[str, str] = {}
+_NO_HEADERS: dict[str, str] = {}
 
 
 class Reader:
@@ -31,7 +33,7 @@ class Reader:
         """Read named tensors."""
         raise NotImplementedError
 
-    def failure_of(self, error: BaseException, request: Request) -> Failure:
+    def failure_of(self, error: BaseException, request: Request) -> Failure:  # noqa: ARG002  # other styles need it
         """Say what a client is told about what `run()` raised, and write the log."""
         return raised(error, "run()")
 
@@ -39,7 +41,7 @@ class Reader:
 class Runs:
     """A script's `run()` behind a reader."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a script is, once
         self,
         reader: Reader,
         call: Call,
@@ -47,14 +49,16 @@ class Runs:
         wants_headers: bool,
         coroutines: Coroutines,
         strict: bool = False,
-        around: Optional[Callable[[Request], ContextManager[Any]]] = None,
+        batchable: bool = False,
+        around: Callable[[Request], ContextManager[Any]] | None = None,
     ) -> None:
         self.reader = reader
+        self.batchable = batchable
         self._call = call
-        self._wants_headers = wants_headers
+        self.wants_headers = wants_headers
         self._coroutines = coroutines
         self._write = write_as_v1 if strict else write
-        self._around = around
+        self.around = around
 
     def score(self, request: ScoreRequest) -> Reply:
         """Answer `/score`. Raises `Failure`."""
@@ -66,28 +70,42 @@ class Runs:
         result, elapsed_ms = self._ask(self.reader.of_tensors(request), request)
         return self.inferred(result, request.outputs, elapsed_ms)
 
+    def item(self, request: Request) -> Any:
+        """Return what `run()` would be given. Raises `BadInput`."""
+        if type(request) is ScoreRequest:
+            return self.reader.of_score(request)
+        return self.reader.of_tensors(request)  # type: ignore[arg-type]  # told apart one line above
+
+    def reply(self, result: Any, request: Request, elapsed_ms: float) -> Reply:
+        """Make the reply to a request of either kind. Raises `Failure`."""
+        if type(request) is ScoreRequest:
+            return self.scored(result, elapsed_ms)
+        return self.inferred(result, request.outputs, elapsed_ms)  # type: ignore[union-attr]  # the same
+
     def scored(self, result: Any, elapsed_ms: float) -> Reply:
         """Make the reply to `/score` of a result. Raises `ResultUnusable`."""
         if type(result) in PLAIN:
             return Scored(self._write(result), elapsed_ms)
+        if is_response(result):
+            return reply_of(result, elapsed_ms)
         if is_stream(result):
             return streamed(result, self._coroutines)
         return Scored(self._write(result), elapsed_ms)
 
-    def inferred(self, result: Any, wanted: Tuple[str, ...], elapsed_ms: float) -> Reply:
+    def inferred(self, result: Any, wanted: tuple[str, ...], elapsed_ms: float) -> Reply:
         """Make tensors of a result. Raises `ResultUnusable`, or `BadInput` for an output it does not have."""
         if type(result) not in PLAIN and is_stream(result):
             return tensors_streamed(result, self._coroutines, lambda piece: tensors_of(piece, wanted))
         return Inferred(tensors_of(result, wanted), elapsed_ms)
 
-    def _ask(self, item: Any, request: Request) -> Tuple[Any, float]:
-        headers = readable(request.headers) if self._wants_headers else _NO_HEADERS
+    def _ask(self, item: Any, request: Request) -> tuple[Any, float]:
+        headers = readable(request.headers) if self.wants_headers else _NO_HEADERS
         started = perf_counter()
         try:
-            if self._around is None:
+            if self.around is None:
                 result = self._call(item, headers)
             else:
-                with self._around(request):
+                with self.around(request):
                     result = self._call(item, headers)
             if type(result) not in PLAIN:
                 result = self._coroutines.finished(result)
@@ -96,13 +114,8 @@ class Runs:
         return result, (perf_counter() - started) * 1000
 
 
-def tensors_of(result: Any, wanted: Tuple[str, ...]) -> Tuple[Tensor, ...]:
+def tensors_of(result: Any, wanted: tuple[str, ...]) -> tuple[Tensor, ...]:
     """Make tensors of what a script that speaks JSON returned."""
-    outputs = nested.chosen(nested.named(result), wanted)
+    value = result_of(result) if type(result) not in PLAIN and is_response(result) else result
+    outputs = nested.chosen(nested.named(value), wanted)
     return tuple(nested.of_lists(name, value) for name, value in outputs.items())
-
-
-def raised(error: BaseException, doing: str) -> ScriptRaised:
-    """Write the traceback to the log and return what a client may be told."""
-    explaining.show(error)
-    return ScriptRaised(f"{doing} raised {type(error).__name__}")

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import Any, Callable, List, Optional, Sequence, Union
+import sys
+from typing import TYPE_CHECKING, Any, Callable, List, Sequence, Union
 
-from . import declarations, signatures
+from . import aliases, declarations, signatures
 from .arrays import Arrays
+from .batches import alone, batches_of
 from .coroutines import Coroutines
 from .description import Description
 from .explaining import exit_code_of, explain
 from .failures import Failure, ScriptError
 from .importing import import_entry, scored_module
+from .raw_http import marking, with_flask
 from .replies import Reply
-from .requests import InferRequest, Request, ScoreRequest
-from .runs import Runs, raised
+from .requests import Request, ScoreRequest
+from .runs import Runs
 from .signatures import broken
+from .styles.http import FlaskHttpReader, OwnHttpReader, as_post, with_current
 from .styles.infer import Infers
+from .styles.schema import SchemaReader, is_decorated, schemas
 from .styles.text import TextReader
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 __all__ = ["STRICT", "Script", "ScriptError", "exit_code_of", "explain", "load"]
 
 STRICT = "strict-v1"
 """`compat`: answer as v1 did where v1 was wrong."""
+Outcomes = List[Union[Reply, Failure]]
 
 
 class Script:
@@ -30,32 +38,18 @@ class Script:
 
     def __init__(
         self,
-        init: Callable[[], Any],
-        score: Callable[[ScoreRequest], Reply],
-        infer: Callable[[InferRequest], Reply],
         description: Description,
+        init: Callable[[], Any],
+        answer: Callable[[Request], Reply],
+        answer_batch: Callable[[Sequence[Request]], Outcomes],
     ) -> None:
         self.description = description
         self.init = init
         """Calls the script's `init()`; whatever it raises comes through."""
-        self._score = score
-        self._infer = infer
-
-    def answer(self, request: Request) -> Reply:
-        """Answer one request. Raises `Failure`."""
-        if type(request) is ScoreRequest:
-            return self._score(request)
-        return self._infer(request)  # type: ignore[arg-type]  # told apart one line above
-
-    def answer_batch(self, requests: Sequence[Request]) -> List[Union[Reply, Failure]]:
-        """Answer several requests, in their order; what is wrong with one is that one's answer alone."""
-        return [self._settled(request) for request in requests]
-
-    def _settled(self, request: Request) -> Union[Reply, Failure]:
-        try:
-            return self.answer(request)
-        except Failure as failure:
-            return failure
+        self.answer = answer
+        """Answers one request. Raises `Failure`."""
+        self.answer_batch = answer_batch
+        """Answers several, in their order; what is wrong with one is that one's answer alone."""
 
 
 def load(code_dir: str, entry: str, *, batching: bool = False, compat: str = "") -> Script:
@@ -63,53 +57,126 @@ def load(code_dir: str, entry: str, *, batching: bool = False, compat: str = "")
 
     Raises `ScriptError`, or whatever the import raises: see `explain` and `exit_code_of`.
     """
+    aliases.offer()
+    marking.forget()
     module = import_entry(code_dir, entry)
     init = getattr(module, "init", None)
     if not callable(init):
         raise broken(f"{entry} has no function init()", f"define init() in {entry}; it may be empty")
-    scored = scored_module(module)
-    coroutines, strict = Coroutines(), compat == STRICT
-    runs = _runs(scored, entry, coroutines, strict=strict)
-    infers = _infers(scored, entry, coroutines, strict=strict)
-    if infers is None and runs is None:
-        raise broken(f"{entry} has no function run()", f"define run(data) or infer(inputs) in {entry}")
-    score = runs.score if runs is not None else infers.score
-    infer = infers.infer if infers is not None else runs.infer
-    description = Description(style="text" if runs is not None else "tensors")
-    return Script(lambda: coroutines.finished(init()), score, infer, description)
+    return _Loading(scored_module(module), entry, strict=compat == STRICT).script(init, batching=batching)
 
 
-def _runs(module: ModuleType, entry: str, coroutines: Coroutines, *, strict: bool) -> Optional[Runs]:
-    run = getattr(module, "run", None)
-    if not callable(run):
+class _Loading:
+    """What is found out about a script, once."""
+
+    def __init__(self, module: ModuleType, entry: str, *, strict: bool) -> None:
+        self.module = module
+        self.entry = entry
+        self.strict = strict
+        self.coroutines = Coroutines()
+
+    def script(self, init: Callable[[], Any], *, batching: bool) -> Script:
+        """Put the script together."""
+        runs, style = self._runs()
+        infers = self._infers()
+        if runs is None and infers is None:
+            entry = self.entry
+            raise broken(f"{entry} has no function run()", f"define run(data) or infer(inputs) in {entry}")
+        answer = _answering(runs or infers, infers or runs)
+        batches = batches_of(self.module, self.entry, runs, infers, answer, self.coroutines)
+        if batching and batches is None:
+            raise broken(
+                f"batching is asked for, but {self.entry} declares no batches",
+                "define run_batch(items) beside run(), or set BATCHABLE = True beside infer(inputs)",
+            )
+        description = self._description(style, runs, infers)._replace(batchable=batches is not None)
+        one_by_one = _one_by_one(answer)
+        finished = self.coroutines.finished
+        return Script(description, lambda: finished(init()), answer, batches or one_by_one)
+
+    def _runs(self) -> tuple[Runs | None, str]:
+        run = getattr(self.module, "run", None)
+        if not callable(run):
+            return None, "tensors"
+        raw, decorated = marking.is_marked(), is_decorated(run)
+        if raw and decorated:
+            raise broken(
+                f"run() in {self.entry} is decorated with both @rawhttp and @input_schema",
+                "take one of them off",
+            )
+        signature = signatures.check(run, "run", self.entry, several=decorated)
+        call = signatures.caller(run, signature)
+        more: dict[str, Any] = {
+            "wants_headers": signature.wants_headers,
+            "coroutines": self.coroutines,
+            "strict": self.strict,
+            "around": _flask_contexts(),
+        }
+        if raw and more["around"] is not None:
+            return Runs(FlaskHttpReader(), with_current(call), **more, batchable=False), "http"
+        if raw:
+            return Runs(OwnHttpReader(), call, **more), "http"
+        if decorated:
+            reader = SchemaReader(run, signature.data, strict=self.strict)
+            return Runs(reader, signatures.named_caller(run, signature), **more), "schema"
+        return Runs(TextReader(), call, **more, batchable=True), "text"
+
+    def _infers(self) -> Infers | None:
+        infer = getattr(self.module, "infer", None)
+        if not callable(infer):
+            return None
+        signature = signatures.check(infer, "infer", self.entry)
+        try:
+            arrays = Arrays()
+        except ImportError:
+            raise broken(
+                f"infer() in {self.entry} gets numpy arrays, and there is no numpy",
+                "add numpy to environment.requirements",
+            ) from None
+        return Infers(
+            signatures.caller(infer, signature),
+            wants_headers=signature.wants_headers,
+            coroutines=self.coroutines,
+            arrays=arrays,
+            declared=declarations.read(self.module, self.entry),
+            strict=self.strict,
+        )
+
+    def _description(self, style: str, runs: Runs | None, infers: Infers | None) -> Description:
+        declared = declarations.read(self.module, self.entry)
+        description = Description(
+            style,
+            needs_headers=any(
+                (
+                    runs is not None and (runs.wants_headers or runs.around is not None or style != "text"),
+                    infers is not None and infers.wants_headers,
+                )
+            ),
+            tensors_in=declarations.listed(declared.inputs),
+            tensors_out=declarations.listed(declared.outputs),
+        )
+        if style != "schema":
+            return description
+        inputs, outputs, versions = schemas(self.module.run)
+        return description._replace(input_schema=inputs, output_schema=outputs, swagger_versions=versions)
+
+
+def _answering(scorer: Any, inferrer: Any) -> Callable[[Request], Reply]:
+    score, infer = scorer.score, inferrer.infer
+
+    def answer(request: Request) -> Reply:
+        return score(request) if type(request) is ScoreRequest else infer(request)  # type: ignore[no-any-return]  # both do
+
+    return answer
+
+
+def _one_by_one(answer: Callable[[Request], Reply]) -> Callable[[Sequence[Request]], Outcomes]:
+    return lambda requests: [alone(answer, request) for request in requests]
+
+
+def _flask_contexts() -> Callable[[Request], Any] | None:
+    """Return Flask's request contexts for a script that uses Flask, None for any other."""
+    if "flask" not in sys.modules:
         return None
-    signature = signatures.check(run, "run", entry)
-    return Runs(
-        TextReader(),
-        signatures.caller(run, signature),
-        wants_headers=signature.wants_headers,
-        coroutines=coroutines,
-        strict=strict,
-    )
-
-
-def _infers(module: ModuleType, entry: str, coroutines: Coroutines, *, strict: bool) -> Optional[Infers]:
-    infer = getattr(module, "infer", None)
-    if not callable(infer):
-        return None
-    signature = signatures.check(infer, "infer", entry)
-    try:
-        arrays = Arrays()
-    except ImportError:
-        raise broken(
-            f"infer() in {entry} gets numpy arrays, and there is no numpy",
-            "add numpy to environment.requirements",
-        ) from None
-    return Infers(
-        signatures.caller(infer, signature),
-        wants_headers=signature.wants_headers,
-        coroutines=coroutines,
-        arrays=arrays,
-        declared=declarations.read(module, entry),
-        strict=strict,
-    )
+    context = with_flask.contexts()
+    return lambda request: context(as_post(request))

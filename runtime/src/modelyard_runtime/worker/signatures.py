@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Any, Callable, Dict, NamedTuple
 
 from .failures import ScriptError
 
@@ -21,7 +21,7 @@ Call = Callable[[Any, Dict[str, str]], Any]
 class Signature(NamedTuple):
     """What a function takes: `data` is everything but the headers."""
 
-    data: Tuple[inspect.Parameter, ...]
+    data: tuple[inspect.Parameter, ...]
     wants_headers: bool
     data_first: bool
     """Its first parameter is data that may be given by position."""
@@ -62,13 +62,20 @@ def caller(function: Callable[..., Any], signature: Signature) -> Call:
     if not signature.data_first:
         if signature.wants_headers:
             return lambda value, headers: function(**{name: value, HEADERS: headers})
-        return lambda value, headers: function(**{name: value})
+        return lambda value, _: function(**{name: value})
     if signature.wants_headers:
         return lambda value, headers: function(value, request_headers=headers)
-    return lambda value, headers: function(value)
+    return lambda value, _: function(value)
 
 
-def _parameters(function: Callable[..., Any], name: str, entry: str) -> Tuple[inspect.Parameter, ...]:
+def named_caller(function: Callable[..., Any], signature: Signature) -> Call:
+    """Return a way to call the function with its arguments by name (and headers)."""
+    if signature.wants_headers:
+        return lambda arguments, headers: function(**arguments, request_headers=headers)
+    return lambda arguments, _: function(**arguments)
+
+
+def _parameters(function: Callable[..., Any], name: str, entry: str) -> tuple[inspect.Parameter, ...]:
     try:
         return tuple(inspect.signature(function).parameters.values())
     except (TypeError, ValueError) as error:

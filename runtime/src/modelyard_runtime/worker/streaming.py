@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable, Iterator, Tuple
+from typing import Any, Callable, Iterator
 
 from . import explaining
 from .coroutines import Coroutines
@@ -15,6 +15,7 @@ from .requests import Tensor
 TEXT = b"text/plain; charset=utf-8"
 BINARY = b"application/octet-stream"
 LINES = b"application/x-ndjson"
+_KINDS: dict[type, bytes] = {str: TEXT, bytes: BINARY}
 
 
 def is_stream(result: Any) -> bool:
@@ -45,12 +46,12 @@ def streamed(source: Any, coroutines: Coroutines) -> StreamReply:
     """
     pieces = guarded(source, coroutines)
     first = list(itertools.islice(pieces, 1))
-    kind = {str: TEXT, bytes: BINARY}.get(type(first[0]), LINES) if first else TEXT
+    kind = _KINDS.get(type(first[0]), LINES) if first else TEXT
     return StreamReply(200, ((b"content-type", kind),), _Chained(first, pieces, encoded))
 
 
 def tensors_streamed(
-    source: Any, coroutines: Coroutines, tensors_of: "Callable[[Any], Tuple[Tensor, ...]]"
+    source: Any, coroutines: Coroutines, tensors_of: Callable[[Any], tuple[Tensor, ...]]
 ) -> InferredStream:
     """Return a stream of named tensors."""
     pieces = guarded(source, coroutines)
@@ -70,7 +71,7 @@ def encoded(piece: Any) -> bytes:
 class _Chained(Iterator[Any]):
     """The first pieces, then the rest; closing it closes the script's generator."""
 
-    def __init__(self, first: "list[Any]", rest: Iterator[Any], convert: Callable[[Any], Any]) -> None:
+    def __init__(self, first: list[Any], rest: Iterator[Any], convert: Callable[[Any], Any]) -> None:
         self._pieces = map(convert, itertools.chain(first, rest))
         self._rest = rest
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any, Dict, Optional, Tuple
+from typing import Any
 
 from .. import nested, queries
 from ..arrays import Arrays
 from ..coroutines import Coroutines
 from ..declarations import Declared
+from ..explaining import raised
 from ..failures import BadInput, ResultUnusable
 from ..headers import readable
 from ..json_text import parse, write, write_as_v1
 from ..replies import Inferred, Reply, Scored
 from ..requests import InferRequest, Request, ScoreRequest, Tensor
-from ..runs import raised
 from ..signatures import Call
 from ..streaming import is_stream, streamed, tensors_streamed
 
-_NO_HEADERS: Dict[str, str] = {}
+_NO_HEADERS: dict[str, str] = {}
 
 
 class Infers:
@@ -37,7 +37,7 @@ class Infers:
         self.arrays = arrays
         self.declared = declared
         self._call = call
-        self._wants_headers = wants_headers
+        self.wants_headers = wants_headers
         self._coroutines = coroutines
         self._write = write_as_v1 if strict else write
         self._single = declared.outputs[0].name if declared.outputs else nested.OUTPUT
@@ -47,9 +47,9 @@ class Infers:
         result, elapsed_ms = self.ask(self.inputs(request), request)
         if is_stream(result):
             return tensors_streamed(
-                result, self._coroutines, lambda piece: self._tensors(self._named(piece), request.outputs)
+                result, self._coroutines, lambda piece: self._tensors(self.named(piece), request.outputs)
             )
-        return Inferred(self._tensors(self._named(result), request.outputs), elapsed_ms)
+        return Inferred(self._tensors(self.named(result), request.outputs), elapsed_ms)
 
     def score(self, request: ScoreRequest) -> Reply:
         """Answer `/score` with JSON lists by output name. Raises `Failure`."""
@@ -60,16 +60,20 @@ class Infers:
             )
         return Scored(self._write(self._lists(result)), elapsed_ms)
 
-    def inputs(self, request: InferRequest) -> Dict[str, Any]:
+    def inputs_of(self, request: Request) -> dict[str, Any]:
+        """Return the arrays of a request of either kind. Raises `BadInput`."""
+        return self.inputs(request) if isinstance(request, InferRequest) else self.listed_inputs(request)
+
+    def inputs(self, request: InferRequest) -> dict[str, Any]:
         """Return the arrays of a request by name. Raises `BadInput`."""
         if self.declared.inputs is not None:
             self.declared.check(request.inputs)
         of = self.arrays.of
         return {tensor.name: of(tensor) for tensor in request.inputs}
 
-    def ask(self, inputs: Dict[str, Any], request: Request) -> Tuple[Any, float]:
+    def ask(self, inputs: dict[str, Any], request: Request) -> tuple[Any, float]:
         """Call `infer()`; the time is in milliseconds. Raises `ScriptRaised`."""
-        headers = readable(request.headers) if self._wants_headers else _NO_HEADERS
+        headers = readable(request.headers) if self.wants_headers else _NO_HEADERS
         started = perf_counter()
         try:
             result = self._call(inputs, headers)
@@ -82,17 +86,17 @@ class Infers:
     def reply(self, result: Any, request: Request, elapsed_ms: float) -> Reply:
         """Make the reply to a request of either kind of a result that is no stream."""
         if isinstance(request, InferRequest):
-            return Inferred(self._tensors(self._named(result), request.outputs), elapsed_ms)
+            return Inferred(self._tensors(self.named(result), request.outputs), elapsed_ms)
         return Scored(self._write(self._lists(result)), elapsed_ms)
 
-    def listed_inputs(self, request: ScoreRequest) -> Dict[str, Any]:
+    def listed_inputs(self, request: ScoreRequest) -> dict[str, Any]:
         """Return the arrays of a JSON object by name. Raises `BadInput`."""
         document = queries.read(request.query) if request.method == "GET" else parse(request.body)
         if not isinstance(document, dict) or not document:
             raise BadInput('the body must be a JSON object of arrays by name, like {"x": [[1, 2]]}')
         return {name: self._array(name, value) for name, value in self._wanted(document).items()}
 
-    def _wanted(self, document: Dict[str, Any]) -> Dict[str, Any]:
+    def _wanted(self, document: dict[str, Any]) -> dict[str, Any]:
         declared = self.declared.inputs
         if declared is None:
             return document
@@ -104,14 +108,15 @@ class Infers:
     def _array(self, name: str, value: Any) -> Any:
         declared = self.declared.input(name)
         try:
-            array = self.arrays.of_lists(name, value, declared.datatype if declared else "")
+            array = self.arrays.of_lists(value, declared.datatype if declared else "")
         except (ValueError, TypeError, OverflowError) as error:
             raise BadInput(f"no array can be made of '{name}': {error}", place=name) from None
         if declared is not None:
             declared.check_shape(array.shape)
         return array
 
-    def _named(self, result: Any) -> Dict[str, Any]:
+    def named(self, result: Any) -> dict[str, Any]:
+        """Return the outputs by name; a single array gets the declared one. Raises `ResultUnusable`."""
         if isinstance(result, dict):
             if not result:
                 raise ResultUnusable("infer() returned no output")
@@ -120,21 +125,13 @@ class Infers:
             raise ResultUnusable("infer() returned None: return an array, or arrays by name")
         return {self._single: result}
 
-    def _tensors(self, outputs: Dict[str, Any], wanted: Tuple[str, ...]) -> Tuple[Tensor, ...]:
+    def _tensors(self, outputs: dict[str, Any], wanted: tuple[str, ...]) -> tuple[Tensor, ...]:
         return self.arrays.tensors(nested.chosen(outputs, wanted) if wanted else outputs)
 
-    def _lists(self, result: Any) -> Dict[str, Any]:
-        tensors = self._tensors(self._named(result), ())
+    def _lists(self, result: Any) -> dict[str, Any]:
+        tensors = self._tensors(self.named(result), ())
         return {tensor.name: nested.to_lists(tensor) for tensor in tensors}
 
 
 def _sync(source: Any, coroutines: Coroutines) -> Any:
     return coroutines.pieces(source) if hasattr(source, "__anext__") else source
-
-
-def optional_arrays() -> Optional[Arrays]:
-    """Return the arrays room, None where the environment has no numpy."""
-    try:
-        return Arrays()
-    except ImportError:
-        return None
