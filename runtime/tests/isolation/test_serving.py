@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -216,7 +216,10 @@ def test_a_lone_request_of_a_batching_pool_does_not_wait_for_company(pool: Run):
     async def scenario(bench: Bench) -> None:
         assert await asyncio.wait_for(bench.score(b"7"), 2) == b"7"
 
-    script = "import json\ndef init(): pass\ndef run(d): return json.loads(d)\ndef run_batch(d): return [run(x) for x in d]\n"
+    script = (
+        "import json\ndef init(): pass\ndef run(d): return json.loads(d)\n"
+        "def run_batch(d): return [run(x) for x in d]\n"
+    )
     pool(script, scenario, batch=(8, 5.0))
 
 
@@ -242,13 +245,11 @@ def test_the_script_sees_a_clean_environment_and_its_own_variables(
     pool(script, scenario, variables={"MINE": "7"}, model_dir="/models/a/1")
 
 
-def test_no_module_name_of_ours_can_meet_one_of_the_users(pool: Run, folder: os.PathLike[str]):
+def test_no_module_name_of_ours_can_meet_one_of_the_users(pool: Run, folder: Path):
     names = ["frames", "messages", "requests", "process", "serving", "worker", "link", "script"]
-    code = os.path.join(folder, "code")
-    os.makedirs(code)
+    (folder / "code").mkdir()
     for name in names:
-        with open(os.path.join(code, f"{name}.py"), "w") as file:
-            file.write(f"MINE = {name!r}\n")
+        (folder / "code" / f"{name}.py").write_text(f"MINE = {name!r}\n")
 
     async def scenario(bench: Bench) -> None:
         assert json.loads(await bench.score()) == names

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from modelyard_runtime.worker.frames import (
     DROP,
@@ -29,7 +30,7 @@ _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 class Line:
-    """`heard` gets each frame; `broken` is called, once, with why nothing more will come."""
+    """`heard` gets each frame; then, once, `hung_up` is called, or `broken` with what was wrong."""
 
     def __init__(
         self,
@@ -38,12 +39,14 @@ class Line:
         *,
         heard: Callable[[Frame], None],
         broken: Callable[[str], None],
+        hung_up: Callable[[], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._handles = handles
         self._heard = heard
         self._broken = broken
+        self._hung_up = hung_up
         self._unread = b""
         self._unsent = b""
         self._outbox = Outbox(announce_over(handles))
@@ -118,10 +121,10 @@ class Line:
             data = self._channel.recv(_CHUNK)
         except BlockingIOError:
             return False
-        except OSError as error:
-            return self._fail(f"its line broke: {error}")
+        except OSError:  # reset: it died with something unread
+            data = b""
         if not data:
-            return self._fail("it hung up")
+            return self._over(self._hung_up)
         try:
             frames, self._unread = split(self._unread + data if self._unread else data)
             for frame in frames:
@@ -131,14 +134,14 @@ class Line:
                 else:
                     self._heard(frame)
         except FrameError as error:
-            return self._fail(f"it wrote what is no message: {error}")
+            return self._over(partial(self._broken, f"it wrote what is no message: {error}"))
         return True
 
-    def _fail(self, why: str) -> bool:
+    def _over(self, tell: Callable[[], None]) -> bool:
         if not self._ending:
             self._ending = True
             self._loop.remove_reader(self._channel)
-            self._broken(why)
+            tell()
         return False
 
     def _writable(self) -> None:

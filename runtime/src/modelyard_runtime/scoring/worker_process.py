@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 _NUMBERS = 1 << 32
 _CREDIT_STEP = DEPTH // 2
 """Credit is given for so many pieces at once: a frame for each would cost as much as the piece."""
+_END_GRACE_S = 0.5
+"""A process that dies closes its sockets a moment before its status can be read."""
 STOP_GRACE_S = 2.0
 """How long a worker that is told to end may take for its own atexit work."""
 
@@ -67,7 +69,7 @@ class WorkerProcess:
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._process, channel, handles = spawn(contract)
-        self._line = Line(channel, handles, heard=self._hear, broken=self._kill_because)
+        self._line = Line(channel, handles, heard=self._hear, broken=self._kill_because, hung_up=self._await_end)
         self._streams: dict[int, Channel] = {}
         self._number = 0
         self._headers = True
@@ -219,8 +221,13 @@ class WorkerProcess:
 
     # --- its end ------------------------------------------------------------------------------
 
+    def _await_end(self) -> None:
+        """Let a process that has closed its end say how it ended; one that lives on is killed."""
+        self.ready = False
+        self._loop.call_later(_END_GRACE_S, self._kill_because, "it closed its line")
+
     def _kill_because(self, why: str) -> None:
-        if not self._stopping:
+        if not self._stopping and not self._over.done():
             self.kill(f"was ended because {why}")
 
     def _watch(self) -> None:
