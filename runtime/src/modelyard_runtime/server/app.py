@@ -7,10 +7,22 @@ from __future__ import annotations
 
 import logging
 
+import orjson
+
 from modelyard_runtime.contract import STATUS_PATH
 from modelyard_runtime.pairing import DRAIN_PATH
 from modelyard_runtime.server import grpc, open_inference
-from modelyard_runtime.server.http import Exchange, Receive, Route, Scope, Send, route
+from modelyard_runtime.server.http import (
+    HTML,
+    JSON,
+    NOT_FAILED,
+    Exchange,
+    Receive,
+    Route,
+    Scope,
+    Send,
+    route,
+)
 from modelyard_runtime.server.problems import NotFound, NotReady
 from modelyard_runtime.server.score import score
 from modelyard_runtime.server.service import Service
@@ -18,7 +30,6 @@ from modelyard_runtime.server.swagger import swagger
 
 log = logging.getLogger(__name__)
 
-HTML = (b"content-type", b"text/html; charset=utf-8")
 OPEN_INFERENCE = "/v2"
 
 
@@ -56,11 +67,15 @@ def _other(scope: Scope) -> Route:
 
 
 async def _not_found(_exchange: Exchange) -> None:
-    raise NotFound("The requested URL was not found on the server.")
+    raise NotFound(
+        "The requested URL was not found on the server. If you entered the URL manually please check your"
+        " spelling and try again."
+    )
 
 
 async def _health(exchange: Exchange) -> None:
-    exchange.allow("GET", "HEAD")
+    if await _told_methods(exchange):
+        return
     service = exchange.service
     if not service.ready:
         raise NotReady(
@@ -81,10 +96,20 @@ async def _drain(exchange: Exchange) -> None:
 
 
 async def _swagger(exchange: Exchange) -> None:
-    exchange.allow("GET")
+    if await _told_methods(exchange):
+        return
     service = exchange.service
     about = service.default.description if service.default is not None else None
-    await exchange.answer_json(swagger(service.contract, about, exchange.scope["query_string"]))
+    document = orjson.dumps(swagger(service.contract, about, exchange.scope["query_string"]))
+    await exchange.answer(200, [JSON, NOT_FAILED], document if exchange.method == "GET" else b"")
+
+
+async def _told_methods(exchange: Exchange) -> bool:
+    """Answer OPTIONS, as v1 did; the other methods but GET and HEAD are refused."""
+    exchange.allow("GET", "HEAD", "OPTIONS")
+    if exchange.method == "OPTIONS":
+        await exchange.answer(200, [HTML, (b"allow", b"GET, HEAD, OPTIONS")], b"")
+    return exchange.method == "OPTIONS"
 
 
 _nowhere = route(_not_found)

@@ -14,6 +14,8 @@ class Cors:
     def __init__(self, origins: tuple[str, ...]) -> None:
         self._origins = frozenset(origin.encode("latin-1", "replace") for origin in origins)
         self._any = b"*" in self._origins
+        self.anybody: HeaderPairs = [(b"access-control-allow-origin", b"*")] if self._any else []
+        """What an answer to nobody's origin carries."""
 
     def allows(self, origin: bytes) -> bool:
         """Whether this origin may read answers."""

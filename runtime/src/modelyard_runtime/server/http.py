@@ -12,11 +12,13 @@ import orjson
 
 from modelyard_runtime.scoring import Failure, Refusal
 from modelyard_runtime.server.problems import (
+    UNEXPECTED,
     Disconnected,
     HeaderTooLarge,
     MethodNotAllowed,
     Problem,
     TooLarge,
+    as_v1,
     problem_of,
 )
 
@@ -33,6 +35,9 @@ Headers = dict[bytes, bytes]
 Route = Callable[["Service", Scope, Receive, Send], Awaitable[None]]
 
 JSON = (b"content-type", b"application/json")
+HTML = (b"content-type", b"text/html; charset=utf-8")
+NOT_FAILED = (b"x-ms-run-function-failed", b"False")
+FAILED = (b"x-ms-run-function-failed", b"True")
 MAX_ID_CHARACTERS = 100
 """v1's limit for each request id."""
 
@@ -64,6 +69,8 @@ class Exchange:
         found = [(b"x-request-id", request_id), (b"x-ms-request-id", request_id)]
         if not sent.keys().isdisjoint(_RARE):
             self._echo_rare(found)
+        elif self.service.cors.anybody:
+            found += self.service.cors.anybody
         return found
 
     def allow(self, *methods: str) -> None:
@@ -84,17 +91,18 @@ class Exchange:
 
     async def answer_problem(self, problem: Problem) -> None:
         """Send the one error body; v1's had a message alone."""
+        if self.service.strict:
+            problem = as_v1(problem, self.service.timeout_s)
         if not self.echoed:
             self._cut_ids()
             self.echoed = self.echo()
-        body = {"code": problem.code, "message": str(problem)}
+        body = {"code": problem.code, "message": _writable(str(problem))}
         if problem.place:
-            body["path"] = problem.place
+            body["path"] = _writable(problem.place)
         body["request_id"] = self.headers[b"x-request-id"].decode("latin-1")
         if self.service.strict:
             body = {"message": body["message"]}
-        failed = b"True" if problem.run_failed else b"False"
-        headers = [JSON, (b"x-ms-run-function-failed", failed)]
+        headers = [JSON, FAILED if problem.run_failed else NOT_FAILED]
         if problem.retry_after_s:
             headers.append((b"retry-after", b"%d" % problem.retry_after_s))
         await self.answer(problem.status, headers, orjson.dumps(body))
@@ -158,10 +166,18 @@ def route(handler: Callable[[Exchange], Awaitable[None]], *, counted: bool = Fal
             log.debug("the client left before its answer")
         except (Problem, Failure, Refusal) as error:
             await _tell(exchange, error)
+        except Exception:  # a mistake of ours must not leave a client without an answer
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            await exchange.answer_problem(Problem(UNEXPECTED))
         finally:
             service.open -= weight
 
     return serve
+
+
+def _writable(text: str) -> str:
+    """Return text that UTF-8 can carry: a path may have held any bytes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 async def _tell(exchange: Exchange, error: Exception) -> None:

@@ -21,6 +21,10 @@ RUN_RAISED = "An unexpected error occurred in scoring script. Check the logs for
 """v1's sentence; the traceback is in the log only, since it may show data."""
 
 
+UNEXPECTED = "An unexpected internal error occurred. Check the logs for more info."
+"""v1's sentence for what was not the script's fault."""
+
+
 class Problem(Exception):
     """A refusal or failure, told to the client as `{code, message, request_id}`.
 
@@ -164,3 +168,12 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one return a ki
         case Left():
             raise Disconnected from error
     return ScoringFailed(RUN_RAISED)
+
+
+def as_v1(problem: Problem, timeout_s: float) -> Problem:
+    """Return the problem as v1 told it where v1 was wrong."""
+    if isinstance(problem, ResultUnusable):
+        return Problem(UNEXPECTED)
+    if isinstance(problem, ScoringTimeout) and problem.run_failed:
+        return ScoringFailed(f"Scoring timeout after {timeout_s * 1000:.0f} ms")
+    return problem

@@ -7,13 +7,11 @@ import time
 from typing import Any
 
 from modelyard_runtime.scoring import ScoreStream
-from modelyard_runtime.server.http import JSON, Exchange, route
+from modelyard_runtime.server.http import FAILED, HTML, JSON, NOT_FAILED, Exchange, route
 from modelyard_runtime.server.problems import MethodNotAllowed
 from modelyard_runtime.worker.replies import HttpReply, Scored
 from modelyard_runtime.worker.requests import ScoreRequest
 
-_NOT_FAILED = (b"x-ms-run-function-failed", b"False")
-_FAILED = (b"x-ms-run-function-failed", b"True")
 _PREFLIGHT = b"access-control-request-method"
 _METHODS = frozenset({"GET", "POST", "OPTIONS"})
 
@@ -30,13 +28,13 @@ async def _score(exchange: Exchange) -> None:
     deadline = time.monotonic() + service.timeout_s
     body = await exchange.body()
     if exchange.method == "OPTIONS" and (about is None or about.style != "http"):
-        await exchange.answer(200, [(b"allow", b"GET, POST, OPTIONS")], b"")
+        await exchange.answer(200, [HTML, NOT_FAILED], b"")
         return
     sent = scope["headers"] if about is None or about.needs_headers else ()
     request = ScoreRequest(exchange.method, scope["path"], scope["query_string"], sent, body)
     reply = await pool.submit(request, deadline, exchange.gone)
     if type(reply) is Scored:
-        headers = [JSON, _NOT_FAILED, (b"x-ms-run-fn-exec-ms", b"%.3f" % reply.elapsed_ms)]
+        headers = [JSON, NOT_FAILED, (b"x-ms-run-fn-exec-ms", b"%.3f" % reply.elapsed_ms)]
         await exchange.answer(200, headers, reply.body)
     elif type(reply) is HttpReply:
         await exchange.answer(reply.status, _own_headers(reply), reply.body)
@@ -53,22 +51,23 @@ async def _preflight(exchange: Exchange) -> None:
     headers = exchange.service.cors.preflight(
         sent.get(b"origin"), sent.get(b"access-control-request-headers")
     )
-    await exchange.answer(200, [(b"allow", b"GET, POST, OPTIONS"), *headers], b"")
+    await exchange.answer(200, [HTML, NOT_FAILED, *headers], b"")
 
 
 def _own_headers(reply: HttpReply) -> list[tuple[bytes, bytes]]:
-    """Return a raw-HTTP script's headers; framing and ours are not its to set."""
+    """Return a raw-HTTP script's headers; framing and ids are not its to set, whether it failed is."""
     kept = [(name, value) for name, value in reply.headers if name.lower() not in _OURS]
-    kept.append(_FAILED if reply.run_failed else _NOT_FAILED)
-    if not reply.run_failed:
-        kept.append((b"x-ms-run-fn-exec-ms", b"%.3f" % reply.elapsed_ms))
+    if reply.run_failed:
+        kept = [(name, value) for name, value in kept if name.lower() != FAILED[0]]
+        kept.append(FAILED)
+    kept.append((b"x-ms-run-fn-exec-ms", b"%.3f" % reply.elapsed_ms))
     return kept
 
 
 _OURS = frozenset(
     {
         *(b"content-length", b"transfer-encoding", b"connection"),
-        *(b"x-ms-run-function-failed", b"x-ms-run-fn-exec-ms"),
+        b"x-ms-run-fn-exec-ms",
         *(b"x-request-id", b"x-ms-request-id", b"x-ms-client-request-id"),
     }
 )
@@ -76,7 +75,7 @@ _OURS = frozenset(
 
 async def _stream(exchange: Exchange, stream: ScoreStream) -> None:
     headers: list[Any] = [item for item in stream.headers if item[0].lower() not in _OURS]
-    headers += [_NOT_FAILED, *exchange.echoed]
+    headers += exchange.echoed
     leaving = asyncio.create_task(_close_when_gone(exchange, stream))
     try:
         await exchange.send({"type": "http.response.start", "status": stream.status, "headers": headers})

@@ -1,16 +1,40 @@
-"""The OpenAPI document of a service, in the versions v1 answers with."""
+"""The OpenAPI document of a service, shaped as v1 shaped it, in the versions v1 answers with."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.server.problems import NotFound
-from modelyard_runtime.worker.description import Description
+from modelyard_runtime.worker.description import ALL_SWAGGER_VERSIONS, Description
 
-_VERSIONS = {"2": "2.0", "2.0": "2.0", "3": "3.0.3", "3.0": "3.0.3", "3.1": "3.1.0"}
-_CODES = ((200, "The service processed the input correctly"), (400, "The input is not understood"))
+_VERSIONS = {"2": "2.0", "2.0": "2.0", "3": "3.0", "3.0": "3.0", "3.1": "3.1"}
+_OPENAPI = {"3.0": "3.0.3", "3.1": "3.1.0"}
+_OWN_FILES = {
+    "2.0": ("swagger2.json", "swagger.json"),
+    "3.0": ("swagger3.json",),
+    "3.1": ("swagger3.1.json",),
+}
+"""A document that the code folder brings wins over ours."""
+
+_HEALTH = "Simple health check endpoint to ensure the service is up at any given point."
+_HEALTHY = "If service is up and running, this response will be returned with the content 'Healthy'"
+_RUN = "Run web service's model and get the prediction output"
+_PAYLOAD = "The input payload for executing the real-time machine learning service."
+_SCORED = "The service processed the input correctly and provided a result prediction, if applicable."
+_FAILED = "The service failed to execute due to an error."
+_GET = "Get the Swagger specification."
+_DOCUMENT = "The Swagger specification."
+_BEARER = {
+    "type": "apiKey",
+    "name": "Authorization",
+    "in": "header",
+    "description": "For example: Bearer abc123",
+}
+_TEXT = {"type": "string"}
 
 
 def swagger(contract: StartContract, about: Description | None, query: bytes) -> dict[str, Any]:
@@ -18,50 +42,37 @@ def swagger(contract: StartContract, about: Description | None, query: bytes) ->
 
     `about` is what the script declares; None while it is not loaded.
     """
-    asked = parse_qs(query.decode("latin-1")).get("version", ["2"])[0]
+    asked = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("version", ["2"])[0]
     version = _VERSIONS.get(asked)
     if version is None:
         raise NotFound(f"Swagger version [{asked}] is not valid. Supported versions: [2, 3, 3.1].")
+    if (own := _own(contract, version)) is not None:
+        return own
+    able = about.swagger_versions if about is not None else ALL_SWAGGER_VERSIONS
+    if version not in able:
+        raise NotFound(
+            f"Swagger version [{asked}] is not supported for the scoring script."
+            f" Supported swagger versions: [{', '.join(item.removesuffix('.0') for item in able)}]."
+        )
     schemas = _schemas(about)
     return _version_2(contract, schemas) if version == "2.0" else _version_3(contract, schemas, version)
 
 
+def _own(contract: StartContract, version: str) -> dict[str, Any] | None:
+    for name in _OWN_FILES[version]:
+        path = Path(contract.code_dir) / name
+        if path.is_file():
+            document: dict[str, Any] = json.loads(path.read_bytes())
+            return document
+    return None
+
+
 def _info(contract: StartContract) -> dict[str, str]:
+    name = contract.variables.get("SERVICE_NAME", contract.service)
     return {
-        "title": contract.service,
-        "description": f"API specification for the service {contract.service}",
-        "version": str(contract.revision),
-    }
-
-
-def _paths(contract: StartContract, body: dict[str, Any], answers: dict[str, Any]) -> dict[str, Any]:
-    prefix = f"/api/v1/service/{contract.service}"
-    healthy = {"200": answers["health"], "503": answers["error"]}
-    scored = {"200": answers["score"], "400": answers["error"], "500": answers["error"]}
-    return {
-        f"{prefix}/": {
-            "get": {
-                "operationId": "ServiceHealthCheck",
-                "description": "Says healthy once ready",
-                "responses": healthy,
-            }
-        },
-        f"{prefix}/score": {
-            "post": {
-                "operationId": "RunMLService",
-                "description": "Scores the input with the model",
-                "security": [{"Bearer": []}],
-                **body,
-                "responses": scored,
-            }
-        },
-        f"{prefix}/swagger.json": {
-            "get": {
-                "operationId": "GetSwaggerSpec",
-                "description": "This document",
-                "responses": {"200": answers["document"]},
-            }
-        },
+        "title": name,
+        "description": f"API specification for the Azure Machine Learning service {name}",
+        "version": contract.variables.get("SERVICE_VERSION", str(contract.revision)),
     }
 
 
@@ -70,16 +81,41 @@ def _schemas(about: Description | None) -> dict[str, Any]:
     return {
         "ServiceInput": (about.input_schema if about is not None else None) or free,
         "ServiceOutput": (about.output_schema if about is not None else None) or free,
-        "ErrorResponse": {
-            "type": "object",
-            "properties": {name: {"type": "string"} for name in ("code", "message", "request_id")},
-        },
+        "ErrorResponse": {"type": "object", "properties": {"message": _TEXT}},
     }
 
 
-def _security() -> dict[str, Any]:
+def _paths(
+    contract: StartContract, body: dict[str, Any], version: dict[str, Any], answers: dict[str, Any]
+) -> dict[str, Any]:
+    prefix = contract.variables.get("SERVICE_PATH_PREFIX", f"api/v1/service/{contract.service}").strip("/")
+    prefix = f"/{prefix}" if prefix else ""
+
+    def responses(name: str) -> dict[str, Any]:
+        return {"200": answers[name], "default": answers["error"]}
+
+    health = {
+        "operationId": "ServiceHealthCheck",
+        "description": _HEALTH,
+        "responses": responses("health"),
+    }
+    scoring = {
+        "operationId": "RunMLService",
+        "description": _RUN,
+        "security": [{"Bearer": []}],
+        **body,
+        "responses": responses("score"),
+    }
+    document = {
+        "operationId": "GetSwaggerSpec",
+        "description": _GET,
+        "parameters": [{"in": "query", "name": "version", "required": False, **version}],
+        "responses": responses("document"),
+    }
     return {
-        "Bearer": {"type": "apiKey", "name": "Authorization", "in": "header", "description": "Bearer <key>"}
+        f"{prefix}/": {"get": health},
+        f"{prefix}/score": {"post": scoring},
+        f"{prefix}/swagger.json": {"get": document},
     }
 
 
@@ -90,42 +126,46 @@ def _version_2(contract: StartContract, schemas: dict[str, Any]) -> dict[str, An
     parameter = {
         "name": "serviceInputPayload",
         "in": "body",
-        "description": "The input payload for executing the real-time machine learning service.",
+        "description": _PAYLOAD,
         "schema": {"$ref": "#/definitions/ServiceInput"},
     }
     answers = {
-        "health": answer("healthy", {"type": "string", "example": "Healthy"}),
-        "score": answer(_CODES[0][1], {"$ref": "#/definitions/ServiceOutput"}),
-        "document": answer("the specification", {"type": "object"}),
-        "error": answer("an error", {"$ref": "#/definitions/ErrorResponse"}),
+        "health": {**answer(_HEALTHY, _TEXT), "examples": {"application/json": "Healthy"}},
+        "score": answer(_SCORED, {"$ref": "#/definitions/ServiceOutput"}),
+        "document": answer(_DOCUMENT, _TEXT),
+        "error": answer(_FAILED, {"$ref": "#/definitions/ErrorResponse"}),
     }
     return {
         "swagger": "2.0",
         "info": _info(contract),
-        "schemes": ["https", "http"],
+        "schemes": ["https"],
         "consumes": ["application/json"],
         "produces": ["application/json"],
-        "securityDefinitions": _security(),
-        "paths": _paths(contract, {"parameters": [parameter]}, answers),
+        "securityDefinitions": {"Bearer": _BEARER},
+        "paths": _paths(contract, {"parameters": [parameter]}, {"type": "integer", "enum": [2, 3]}, answers),
         "definitions": schemas,
     }
 
 
 def _version_3(contract: StartContract, schemas: dict[str, Any], version: str) -> dict[str, Any]:
-    def content(schema: dict[str, Any]) -> dict[str, Any]:
-        return {"content": {"application/json": {"schema": schema}}}
+    def json_of(schema: str) -> dict[str, Any]:
+        return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
 
-    reference = "#/components/schemas/"
+    def text(schema: dict[str, Any]) -> dict[str, Any]:
+        return {"content": {"text/plain": {"schema": schema}}}
+
     answers = {
-        "health": {"description": "healthy", "content": {"text/html": {"schema": {"type": "string"}}}},
-        "score": {"description": _CODES[0][1], **content({"$ref": f"{reference}ServiceOutput"})},
-        "document": {"description": "the specification", **content({"type": "object"})},
-        "error": {"description": "an error", **content({"$ref": f"{reference}ErrorResponse"})},
+        "health": {"description": _HEALTHY, **text({"type": "string", "example": "Healthy"})},
+        "score": {"description": _SCORED, **json_of("ServiceOutput")},
+        "document": {"description": _DOCUMENT, **text(_TEXT)},
+        "error": {"description": _FAILED, **json_of("ErrorResponse")},
     }
-    body = {"requestBody": {"required": True, **content({"$ref": f"{reference}ServiceInput"})}}
+    body = {"requestBody": {"description": _PAYLOAD, **json_of("ServiceInput")}}
+    asked = {"schema": {"type": "integer", "enum": [2, 3]}}
     return {
-        "openapi": version,
+        "openapi": _OPENAPI[version],
         "info": _info(contract),
-        "paths": _paths(contract, body, answers),
-        "components": {"schemas": schemas, "securitySchemes": _security()},
+        "security": [{"Bearer": []}],
+        "paths": _paths(contract, body, asked, answers),
+        "components": {"schemas": schemas, "securitySchemes": {"Bearer": _BEARER}},
     }
