@@ -26,10 +26,8 @@ def reply_of(response: Any, elapsed_ms: float) -> Reply:
     pairs = response.headers if isinstance(response.headers, list) else response.headers.items()
     headers, failed = [], response.status_code >= _SERVER_FAULT
     for name, value in pairs:
-        if name.lower() == own.FAILED_HEADER:
-            failed = failed or value.lower() == "true"
-        else:
-            headers.append((name.lower().encode("latin-1"), value.encode("utf-8")))
+        failed = failed or (name.lower() == own.FAILED_HEADER and value.lower() == "true")
+        headers.append((name.lower().encode("latin-1"), value.encode("utf-8")))
     if response.is_streamed:
         return StreamReply(response.status_code, headers, _Pieces(response))
     body = b"".join(response.iter_encoded())
