@@ -5,6 +5,7 @@ Replicas install it from there, so no package index ever needs to have it.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,16 @@ class BundleRuntime(BuildHookInterface):  # type: ignore[type-arg]
 
 
 def build(source: Path, bundled: Path) -> None:
-    """Build the runtime's wheel; byte-identical for identical sources."""
+    """Build the runtime's wheel; byte-identical for identical sources. There is one at every moment."""
     from hatchling.builders.wheel import WheelBuilder
 
     bundled.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=bundled, prefix=".building-") as folder:
+        (made,) = WheelBuilder(str(source)).build(directory=folder, versions=["standard"])
+        wheel = Path(made).replace(bundled / Path(made).name)
     for old in bundled.glob("modelyard_runtime-*.whl"):
-        old.unlink()
-    for _ in WheelBuilder(str(source)).build(directory=str(bundled), versions=["standard"]):
-        pass
+        if old != wheel:
+            old.unlink()
 
 
 if __name__ == "__main__":
