@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import queue
 import threading
@@ -66,6 +67,8 @@ class ThreadPool(Pool):
             self._tell(self._broken, StartFailure(cause, remedy, exit_code_of(error, doing)))
             return
         log.info("init() finished in %.2f s", time.monotonic() - started)
+        gc.collect()
+        gc.freeze()  # the model stays for good: no collection need walk it again
         self._tell(self._loaded, self._script.description)
         work = self._work_in_batches if batching else self._work
         for number in range(1, contract.max_concurrent):

@@ -38,6 +38,7 @@ JSON = (b"content-type", b"application/json")
 HTML = (b"content-type", b"text/html; charset=utf-8")
 NOT_FAILED = (b"x-ms-run-function-failed", b"False")
 FAILED = (b"x-ms-run-function-failed", b"True")
+_GLANCE_S = 0.05
 MAX_ID_CHARACTERS = 100
 """v1's limit for each request id."""
 
@@ -207,7 +208,7 @@ async def read_rest(message: Message, receive: Receive, limit: int) -> bytes:
 async def disconnected(receive: Receive) -> None:
     """Return when the client has gone; to be used once the body is read.
 
-    Shielded: the server that feeds `receive` does not expect its future to be cancelled under it.
+    Asks now and then: after the body pyvoy answers at once, again and again, until the client leaves.
     """
-    while (await asyncio.shield(receive()))["type"] != "http.disconnect":
-        pass
+    while (await receive())["type"] != "http.disconnect":
+        await asyncio.sleep(_GLANCE_S)
