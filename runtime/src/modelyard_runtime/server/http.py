@@ -210,5 +210,5 @@ async def disconnected(receive: Receive) -> None:
 
     Asks now and then: after the body pyvoy answers at once, again and again, until the client leaves.
     """
-    while (await receive())["type"] != "http.disconnect":
+    while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110  # there is no event to wait for
         await asyncio.sleep(_GLANCE_S)
