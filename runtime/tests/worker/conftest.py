@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from modelyard_runtime.worker.script import Script, load
 
 Load = Callable[..., Script]

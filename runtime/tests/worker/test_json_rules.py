@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import json
@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from modelyard_runtime.worker.failures import BadInput, ResultUnusable
 from modelyard_runtime.worker.json_text import deeper_than, parse, write, write_as_v1, write_thoroughly
 from modelyard_runtime.worker.plain import MAX_DEPTH
@@ -41,7 +40,7 @@ SAMPLES: list[tuple[Any, Any]] = [
     ([None], [None]),
     ("é \U0001f600", "é \U0001f600"),
     ((1, 2), [1, 2]),
-    ({1: "a", None: "b", True: "c", 2.5: "d"}, {"1": "c", "null": "b", "2.5": "d"}),
+    ({1: "a", None: "b", False: "c", 2.5: "d"}, {"1": "a", "null": "b", "false": "c", "2.5": "d"}),
     ([math.nan, math.inf, -math.inf], [None, None, None]),
     (2**70, 2**70),
     (Colour.RED, "red"),
@@ -49,10 +48,10 @@ SAMPLES: list[tuple[Any, Any]] = [
     (Point(1, 2.5), {"x": 1, "y": 2.5}),
     (decimal.Decimal("1.10"), "1.10"),
     (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
-    (datetime.datetime(2026, 1, 2, 3, 4, 5, 6), "2026-01-02T03:04:05.000006"),
-    (datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), "2026-01-02T00:00:00+00:00"),
-    (datetime.date(2026, 1, 2), "2026-01-02"),
-    (datetime.timedelta(seconds=1.5), 1.5),
+    (dt.datetime(2026, 1, 2, 3, 4, 5, 6), "2026-01-02T03:04:05.000006"),  # noqa: DTZ001
+    (dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "2026-01-02T00:00:00+00:00"),
+    (dt.date(2026, 1, 2), "2026-01-02"),
+    (dt.timedelta(seconds=1.5), 1.5),
     (np.float32(0.1), float(np.float32(0.1))),
     (np.int8(-3), -3),
     (np.bool_(True), True),
@@ -80,7 +79,7 @@ def test_a_result_is_written_by_the_table(value: Any, expected: Any, writer: Any
 
 @pytest.mark.parametrize("value", [{1, 2}, b"x", object(), np.array([1j]), np.array([b"x"]), {(1,): 2}])
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_what_json_has_no_word_for_is_unusable_and_says_where(value: Any, wrapped: bool):
+def test_what_json_has_no_word_for_is_unusable_and_says_where(value: Any, wrapped: bool):  # noqa: FBT001
     with pytest.raises(ResultUnusable) as caught:
         write({"rows": [value]} if wrapped else value)
     assert not wrapped or "rows[0]" in str(caught.value)
@@ -196,10 +195,14 @@ def test_random_bytes_are_a_document_or_bad_input(body: bytes):
     try:
         parse(body)
     except BadInput as failure:
-        assert str(failure)
+        assert str(failure)  # noqa: PT017
 
 
-@given(st.recursive(st.text(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner), max_leaves=8))
+@given(
+    st.recursive(
+        st.text(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner), max_leaves=8
+    )
+)
 def test_depth_is_counted_exactly(value: Any):
     def depth(value: Any) -> int:
         items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None

@@ -125,7 +125,9 @@ class InferBatches:
                 outcomes[number] = failure
                 continue
             shape = _stackable(inputs)
-            groups.setdefault(shape or number, []).append(_Row(number, inputs, shape[1] if shape else 0))
+            groups.setdefault(shape[0] if shape else number, []).append(
+                _Row(number, inputs, shape[1] if shape else 0)
+            )
         for key, rows in groups.items():
             outcomes.update(self._together(rows, requests, stackable=isinstance(key, tuple)))
         return [outcomes[number] for number in range(len(requests))]
