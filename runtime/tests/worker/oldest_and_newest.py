@@ -10,11 +10,8 @@ import sys
 import tempfile
 
 WORKER = sys.argv[1]
-SPEC = importlib.util.spec_from_file_location(
-    "_worker",
-    os.path.join(WORKER, "__init__.py"),
-    submodule_search_locations=[WORKER],  # noqa: PTH118
-)
+INIT = os.path.join(WORKER, "__init__.py")  # noqa: PTH118
+SPEC = importlib.util.spec_from_file_location("_worker", INIT, submodule_search_locations=[WORKER])
 sys.modules["_worker"] = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(sys.modules["_worker"])
 
