@@ -51,7 +51,7 @@ async def grpc(target: str) -> dict[str, Any]:
 
 async def main(port: str) -> None:
     told = {"rest": await rest(f"http://127.0.0.1:{port}"), "grpc": await grpc(f"127.0.0.1:{port}")}
-    print(json.dumps(told))
+    sys.stdout.write(json.dumps(told))
 
 
 if __name__ == "__main__":
