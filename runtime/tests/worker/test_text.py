@@ -180,11 +180,27 @@ def test_the_datatype_of_a_result_follows_its_values(
 
 
 @pytest.mark.parametrize(
-    "result", ["None", "{}", "[[1], [1, 2]]", "[1, 'a']", "[2**65]", "[None]", "object()"]
+    "result", ["None", "{}", "[[1], [1, 2]]", "[1, 'a']", "[2**65]", "[None]", "[object()]", "object()"]
 )
 def test_a_result_no_tensor_can_be_made_of_is_unusable(loaded: Any, result: str):
     with pytest.raises(ResultUnusable):
         loaded(f"def init(): pass\ndef run(data): return {result}\n").answer(inferring(fp32("x", [[1]])))
+
+
+def test_a_result_that_holds_itself_is_no_tensor(loaded: Any):
+    script = loaded(
+        "def init(): pass\ndef run(data):\n    ring = []\n    ring.append(ring)\n    return ring\n"
+    )
+    with pytest.raises(ResultUnusable, match="dimensions"):
+        script.answer(inferring(fp32("x", [[1]])))
+
+
+def test_an_array_keeps_its_datatype(loaded: Any):
+    source = (
+        "import numpy as np\ndef init(): pass\ndef run(data): return {'y': np.ones((1, 2), np.float32)}\n"
+    )
+    (tensor,) = loaded(source).answer(inferring(fp32("x", [[1]]))).outputs
+    assert (tensor.name, tensor.datatype, tensor.shape) == ("y", "FP32", (1, 2))
 
 
 def test_a_generator_asked_for_tensors_answers_several_times(loaded: Any):

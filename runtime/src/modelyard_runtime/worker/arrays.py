@@ -6,6 +6,7 @@ numpy is the user's own: it is imported when a script first needs it, never befo
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import Any, Sequence
 
 from .failures import ResultUnusable
@@ -144,6 +145,12 @@ class Arrays:
             array = (halves << 16).view("<f4")
         array.flags.writeable = False
         return array.reshape(tensor.shape)
+
+
+@lru_cache(maxsize=1)
+def shared_arrays() -> Arrays:
+    """Return what needs numpy, made once, for scripts that return arrays without asking for any."""
+    return Arrays()
 
 
 def _references(outputs: dict[str, Any], name: str) -> int:

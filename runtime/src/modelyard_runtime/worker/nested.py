@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from itertools import chain
 from typing import Any, Iterator, Sequence
 
 from .failures import BadInput, ResultUnusable
@@ -28,6 +29,9 @@ _CODES = {
     "FP32": "f",
     "FP64": "d",
 }
+_ELEMENTS = frozenset({bool, int, float, str, bytes})
+_MOST_DIMENSIONS = 64
+"""numpy's own limit."""
 _MOST_EMPTY_ROWS = 1000
 """Rows without elements cost memory though nothing was sent for them."""
 _INT64, _UINT64 = 1 << 63, 1 << 64
@@ -135,15 +139,32 @@ def _empty(shape: Sequence[int]) -> list[Any]:
 
 
 def _flattened(name: str, value: Any) -> tuple[tuple[int, ...], list[Any]]:
-    rows: list[Any] = [_bare(value)]
+    rows: list[Any] = [value]
     shape: list[int] = []
-    while rows and any(isinstance(row, (list, tuple)) for row in rows):
-        sizes = {len(row) if isinstance(row, (list, tuple)) else -1 for row in rows}
-        if len(sizes) > 1:
-            raise ResultUnusable(f"output '{name}': the rows of the result differ in length")
-        shape.append(sizes.pop())
-        rows = [_bare(item) for row in rows for item in row]
-    return tuple(shape) or (1,), rows
+    while len(shape) <= _MOST_DIMENSIONS:
+        kinds = set(map(type, rows))
+        if kinds == {list}:
+            sizes = set(map(len, rows))
+            if len(sizes) > 1:
+                raise ResultUnusable(f"output '{name}': the rows of the result differ in length")
+            shape.append(sizes.pop())
+            rows = list(chain.from_iterable(rows))
+        elif kinds <= _ELEMENTS:
+            return tuple(shape) or (1,), rows
+        else:
+            bare = [_bare(row) for row in rows]
+            if _mixed(bare):
+                raise ResultUnusable(f"output '{name}': the rows of the result differ in length")
+            if set(map(type, bare)) == kinds:
+                return tuple(shape) or (1,), bare
+            rows = bare
+    raise ResultUnusable(f"output '{name}': the result has more than {_MOST_DIMENSIONS} dimensions")
+
+
+def _mixed(rows: Sequence[Any]) -> bool:
+    """Say whether lists stand beside single values."""
+    lists = sum(type(row) is list for row in rows)
+    return 0 < lists < len(rows)
 
 
 def _bare(value: Any) -> Any:
@@ -152,8 +173,10 @@ def _bare(value: Any) -> Any:
     tolist = getattr(value, "tolist", None)
     if callable(tolist):
         return tolist()
-    if isinstance(value, (list, tuple, bytes, float)):
-        return float(value) if isinstance(value, float) else value
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if isinstance(value, float):
+        return float(value)
     try:
         return plain(value)
     except Unwritable:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from time import perf_counter
 from typing import Any, Callable, ContextManager
 
 from . import nested
+from .arrays import shared_arrays
 from .coroutines import Coroutines
 from .explaining import raised
 from .failures import Failure
@@ -118,4 +120,11 @@ def tensors_of(result: Any, wanted: tuple[str, ...]) -> tuple[Tensor, ...]:
     """Make tensors of what a script that speaks JSON returned."""
     value = result_of(result) if type(result) not in PLAIN and is_response(result) else result
     outputs = nested.chosen(nested.named(value), wanted)
-    return tuple(nested.of_lists(name, value) for name, value in outputs.items())
+    return tuple(_tensor(name, value) for name, value in outputs.items())
+
+
+def _tensor(name: str, value: Any) -> Tensor:
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is not None and type(value) is numpy.ndarray and value.dtype.kind in "biuf":
+        return shared_arrays().tensors({name: value})[0]
+    return nested.of_lists(name, value)
