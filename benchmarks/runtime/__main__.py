@@ -11,6 +11,8 @@ import argparse
 import dataclasses
 import json
 import shutil
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -33,6 +35,7 @@ def main() -> None:
     for server in servers:
         if server.environment:
             python(server.environment)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     adopt_orphans()
     stay_off_the_servers_core()
     wanted = dataclasses.replace(QUICK if options.quick else FULL, seconds=options.seconds)
