@@ -24,7 +24,9 @@ REFUSED = (
         "KeyError",
     ),
     StartUp(
-        "init exits", "import sys\ndef init():\n    sys.exit(4)\ndef run(data):\n    return 1\n", "SystemExit"
+        "init exits",
+        "import sys\ndef init():\n    sys.exit(4)\ndef run(data):\n    return 1\n",
+        "left the process with status 4",
     ),
     StartUp("no init", "def run(data):\n    return 1\n", "init()"),
     StartUp("no run", _INIT, "run()"),
@@ -34,7 +36,7 @@ REFUSED = (
         "import nosuchthing\n" + _INIT + "def run(data):\n    return 1\n",
         "nosuchthing",
     ),
-    StartUp("an import that exits", "import sys\nsys.exit(5)\n", "SystemExit"),
+    StartUp("an import that exits", "import sys\nsys.exit(5)\n", "left the process with status 5"),
     StartUp("an import that raises", "1 / 0\n", "ZeroDivisionError"),
     StartUp("run takes *args", _INIT + "def run(*args):\n    return 1\n", "*args"),
     StartUp("run takes **kwargs", _INIT + "def run(data, **kwargs):\n    return 1\n", "**kwargs"),

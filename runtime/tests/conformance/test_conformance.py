@@ -14,6 +14,7 @@ from runtime.tests.conformance.comparing import Fields, differing
 from runtime.tests.conformance.differences import DEFAULT, STRICT, judge
 from runtime.tests.conformance.groups import GROUPS
 from runtime.tests.conformance.listed import DIFFERENCES
+from runtime.tests.conformance.page import PAGE, page
 from runtime.tests.conformance.recording import answers, live, recorded
 from runtime.tests.conformance.servers import ours, theirs, until_healthy
 from runtime.tests.conformance.start_ups import REFUSED, StartUp, group_of
@@ -75,6 +76,10 @@ def test_what_v1_refuses_to_start_is_refused_with_its_cause(start_up: StartUp):
 def test_the_real_server_refuses_them_too(start_up: StartUp):
     with theirs(group_of(start_up), v1_python()) as running:
         assert running.process.wait(START_S) == 3
+
+
+def test_the_page_of_the_documentation_shows_the_list():
+    assert PAGE.read_text(encoding="utf-8") == page()
 
 
 def cause_of(folder: Path) -> str:

@@ -18,7 +18,7 @@ def init():
 
 def run(data):
     try:
-        return [len(data), type(json.loads(data)).__name__]
+        return [len(data), len(type(json.loads(data)).__name__)]
     except (ValueError, RecursionError):
         return [len(data)]
 """
