@@ -109,6 +109,10 @@ def test_the_same_memory_serves_one_request_after_the_other(pool: Run):
     pool(IDENTITY, scenario)
 
 
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
 def mappings(pid: int) -> int:
     return Path(f"/proc/{pid}/maps").read_text().count("memfd:modelyard")
 
@@ -121,10 +125,10 @@ def test_closing_leaves_no_process_no_descriptor_and_no_memory(pool: Run):
         seen.extend(bench.pool.pids)
 
     pool(IDENTITY, scenario)
-    before, shared = set(os.listdir("/dev/fd")), mappings(os.getpid())
+    before, shared = open_files(), mappings(os.getpid())
     for _ in range(2):
         pool(IDENTITY, scenario, workers=2)
-    assert set(os.listdir("/dev/fd")) == before
+    assert open_files() == before
     assert mappings(os.getpid()) == shared == 0
     assert not [pid for pid in seen if Path(f"/proc/{pid}").exists()]
 
@@ -165,7 +169,9 @@ def interpreters() -> dict[tuple[int, int], str]:
     """Every Python from 3.8 on that is installed here, by version."""
     root = (
         shutil.which("pyenv")
-        and subprocess.run(["pyenv", "root"], check=True, capture_output=True, text=True).stdout.strip()
+        and subprocess.run(
+            [shutil.which("pyenv") or "", "root"], check=True, capture_output=True, text=True
+        ).stdout.strip()
     )
     candidates = list(Path(root or "/nowhere").glob("versions/*/bin/python"))
     candidates += [Path(found) for n in range(8, 15) if (found := shutil.which(f"python3.{n}"))]
@@ -211,7 +217,11 @@ def test_a_script_without_numpy_answers_tensors_through_json(pool: Run, version:
         (output,) = await bench.infer(Tensor("x", "INT64", (2,), np.array([3, 4], "<i8").tobytes()))
         assert np.frombuffer(output.data, "<i8").tolist() == [3, 4]
 
-    script = "import json\ndef init(): pass\ndef run(data): return [sum(x) if isinstance(x, list) else x for x in json.loads(data)['data']]\n"
+    script = (
+        "import json\ndef init(): pass\n"
+        "def run(data):\n"
+        "    return [sum(x) if isinstance(x, list) else x for x in json.loads(data)['data']]\n"
+    )
     pool(script, scenario, worker_python=FOUND[version])
 
 

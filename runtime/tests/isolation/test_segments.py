@@ -7,7 +7,9 @@ import contextlib
 import gc
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +82,7 @@ def test_a_segment_that_was_returned_is_used_again(pair: Pair):
 
 
 @pytest.mark.parametrize("keep", [memoryview, lambda view: np.frombuffer(view, "u1")[10:20].reshape(2, 5)])
-def test_a_view_that_is_kept_keeps_its_bytes(pair: Pair, keep):
+def test_a_view_that_is_kept_keeps_its_bytes(pair: Pair, keep: Callable[[Any], Any]):
     number, views = pair.send(b"a" * LARGE)
     kept = keep(views[0])
     del views
@@ -169,4 +171,4 @@ def test_memory_that_could_shrink_under_its_reader_is_refused(pair: Pair):
 
 
 def open_files() -> int:
-    return len(os.listdir("/dev/fd"))
+    return len(list(Path("/dev/fd").iterdir()))

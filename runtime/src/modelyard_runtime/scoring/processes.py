@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from modelyard_runtime.contract import StartContract
-from modelyard_runtime.scoring.batching import Arrivals, wait_s
+from modelyard_runtime.scoring.dispatching import Crew, dispatch_for
 from modelyard_runtime.scoring.jobs import Job
 from modelyard_runtime.scoring.pool import Pool, StartFailure
 from modelyard_runtime.scoring.refusals import TimedOut
@@ -43,23 +41,16 @@ class ProcessPool(Pool):
 
     def __init__(self, contract: StartContract, changed: Callable[[Pool], None]) -> None:
         super().__init__(contract, changed)
-        self._most = contract.batching.max_size
         self._slots = max(1, math.ceil(contract.max_concurrent / contract.workers))
-        self._limit = max(contract.max_concurrent, contract.workers)
-        self._room = self._limit * self._most
-        self._capacity = self._room + contract.max_queued
-        self._waiting: deque[tuple[Job, float]] = deque()
-        """Jobs that no worker has begun, and when they came; those already withdrawn are skipped later."""
-        self._arrivals = Arrivals()
         self._workers: list[WorkerProcess] = []
-        self._taken = 0
-        self._units: dict[Job, _Unit] = {}
-        """What a job of a batch shares its slot with."""
+        limit = max(contract.max_concurrent, contract.workers)
+        self._room = limit * contract.batching.max_size
+        self._capacity = self._room + contract.max_queued
+        self._dispatch = dispatch_for(contract, Crew(self._workers, self._slots, limit, self._expired))
         self._complete = False
         """All workers have been ready at once: from now on one that ends is started again."""
         self._ending = False
         self._failed_starts = 0
-        self._gathering: asyncio.TimerHandle | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     @property
@@ -76,16 +67,11 @@ class ProcessPool(Pool):
                 self._start_one()
 
     def _give(self, job: Job) -> None:
-        if self._most > 1:
-            now = time.monotonic()
-            self._arrivals.note(now)
-            self._waiting.append((job, now))
-            self._hand_out()
-        elif not self._waiting and (worker := self._free_worker()) is not None and job.claim():
-            self._occupy(worker)
-            worker.give(job)
-        else:
-            self._waiting.append((job, 0.0))
+        self._dispatch.add(job)
+
+    def _withdraw(self, job: Job, refusal: Exception) -> None:
+        self._dispatch.withdraw(job)
+        super()._withdraw(job, refusal)
 
     def _overdue(self, job: Job) -> None:
         for worker in self._workers:
@@ -94,73 +80,10 @@ class ProcessPool(Pool):
 
     async def _end(self) -> None:
         self._ending = True
-        for timer in (*self._timers.values(), *filter(None, [self._gathering])):
+        self._dispatch.close()
+        for timer in self._timers.values():
             timer.cancel()
         await asyncio.gather(*(worker.stop() for worker in self._workers))
-
-    # --- who runs what ----------------------------------------------------------------------------
-
-    def _free_worker(self) -> WorkerProcess | None:
-        """Return the least loaded worker that has a slot."""
-        if self._taken >= self._limit:
-            return None
-        best, least = None, self._slots
-        for worker in self._workers:
-            if worker.load < least and worker.ready:
-                best, least = worker, worker.load
-        return best
-
-    def _hand_out(self) -> None:
-        if self._most > 1:
-            self._hand_out_batches()
-            return
-        while self._waiting and (worker := self._free_worker()) is not None:
-            job, _ = self._waiting.popleft()
-            if self._take(job):
-                self._occupy(worker)
-                worker.give(job)
-
-    def _hand_out_batches(self) -> None:
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
-        while self._waiting and (worker := self._free_worker()) is not None:
-            pause_s = wait_s(
-                self.contract.batching,
-                size=len(self._waiting),
-                waited_s=time.monotonic() - self._waiting[0][1],
-                gap_s=self._arrivals.gap_s,
-            )
-            if pause_s:
-                self._gathering = self._loop.call_later(pause_s, self._hand_out_batches)
-                return
-            jobs: list[Job] = []
-            while self._waiting and len(jobs) < self._most:
-                job, _ = self._waiting.popleft()
-                if self._take(job):
-                    jobs.append(job)
-            if jobs:
-                self._units.update(dict.fromkeys(jobs, _Unit(len(jobs))))
-                self._occupy(worker)
-                worker.give_together(jobs)
-
-    def _take(self, job: Job) -> bool:
-        if not job.claim():
-            return False
-        if job.deadline > time.monotonic() and not job.answer.done():
-            return True
-        self._finished(job, None, TimedOut("the request's time was over before it ran", begun=False))
-        return False
-
-    def _occupy(self, worker: WorkerProcess) -> None:
-        worker.load += 1
-        self._taken += 1
-
-    def _vacate(self, worker: WorkerProcess, job: Job) -> None:
-        if self._most > 1 and not self._units.pop(job).leave():
-            return
-        worker.load -= 1
-        self._taken -= 1
 
     # --- what workers say -------------------------------------------------------------------------
 
@@ -171,7 +94,7 @@ class ProcessPool(Pool):
         self._complete = self._complete or sum(one.ready for one in self._workers) == self.contract.workers
         if self._complete and not self.ready:
             self._loaded(description)
-        self._hand_out()
+        self._dispatch.hand_out()
 
     def worker_broken(self, worker: WorkerProcess, failure: StartFailure) -> None:
         """Hear that the script cannot serve."""
@@ -181,10 +104,9 @@ class ProcessPool(Pool):
 
     def worker_answered(self, worker: WorkerProcess, job: Job, reply: Any, failure: Exception | None) -> None:
         """Hear that a job is done."""
-        self._vacate(worker, job)
-        self._finished(job, reply, failure)
-        if self._waiting:
-            self._hand_out()
+        if self._dispatch.done(worker, job):
+            self._finished(job, reply, failure)
+        self._dispatch.hand_out()
 
     def worker_streams(self, job: Job, stream: ScoreStream | InferStream) -> None:
         """Hear that a job's answer comes in pieces."""
@@ -196,9 +118,7 @@ class ProcessPool(Pool):
         self._workers.remove(worker)
         why = worker.cause or in_words(status)
         failure = ScriptRaised(f"the worker process {why} while this request ran")
-        self._taken -= worker.load
-        for job in worker.abandon(failure):
-            self._units.pop(job, None)
+        for job in self._dispatch.lost(worker, worker.abandon(failure)):
             self._finished(job, None, failure)
         if self._ending:
             return
@@ -278,21 +198,11 @@ class ProcessPool(Pool):
             worker.tidy()
         self._timers["tidy"] = self._loop.call_later(_TIDY_EVERY_S, self._tidy)
 
+    def _expired(self, job: Job) -> None:
+        refusal = TimedOut("the request's time was over before it ran", begun=False)
+        self._finished(job, None, refusal)
+
     def _forget_timer(self, name: str) -> None:
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
-
-
-class _Unit:
-    """The slot that the jobs of one batch share."""
-
-    __slots__ = ("_left",)
-
-    def __init__(self, jobs: int) -> None:
-        self._left = jobs
-
-    def leave(self) -> bool:
-        """One job is done; True for the last of them."""
-        self._left -= 1
-        return not self._left

@@ -69,7 +69,9 @@ class WorkerProcess:
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._process, channel, handles = spawn(contract)
-        self._line = Line(channel, handles, heard=self._hear, broken=self._kill_because, hung_up=self._await_end)
+        self._line = Line(
+            channel, handles, heard=self._hear, broken=self._kill_because, hung_up=self._await_end
+        )
         self._streams: dict[int, Channel] = {}
         self._number = 0
         self._headers = True
@@ -98,9 +100,9 @@ class WorkerProcess:
         """The process, and its group."""
         return self._process.pid
 
-    def give(self, job: Job) -> None:
-        """Have it run one job."""
-        packed = self._packed(job, 0)
+    def give(self, job: Job, *, ahead: bool = False) -> None:
+        """Have it run one job; `ahead` of the time when it is free, so that it need not wait for the front."""
+        packed = self._packed(job, kinds.AHEAD if ahead else 0)
         if packed:
             self._line.write(packed)
 
@@ -109,6 +111,12 @@ class WorkerProcess:
         packed = [data for job in jobs if (data := self._packed(job, kinds.MORE))]
         if packed:
             self._line.write(batch(packed))
+
+    def take_back(self, job: Job) -> None:
+        """Ask it not to run a job that was sent ahead; it still answers, that it will not."""
+        for number, one in self.jobs.items():
+            if one is job:
+                self._line.send(kinds.CANCEL, number, [])
 
     def kill(self, cause: str = "") -> None:
         """End it, and what it started, now; the first cause given is the one that is told."""
@@ -164,6 +172,9 @@ class WorkerProcess:
                 self._answered(frame.number, None, reply)
             else:
                 self._answered(frame.number, reply, None)
+        elif frame.kind == kinds.WITHDRAWN:
+            self._line.settle(frame)
+            self._answered(frame.number, None, None)
         else:
             self._hear_a_part(frame)
 

@@ -13,13 +13,15 @@ from typing import Iterable, List, NamedTuple, Sequence, Union
 # front to worker
 SETUP, SCORE, INFER, CREDIT, CANCEL, RELEASE, TRIM = range(1, 8)
 # worker to front
-READY, BROKEN, SCORED, HTTP, INFERRED, FAILED = range(16, 22)
-CHUNKS, CHUNK, PARTS, PART, END = range(22, 27)
+READY, BROKEN, SCORED, HTTP, INFERRED, FAILED, WITHDRAWN = range(16, 23)
+CHUNKS, CHUNK, PARTS, PART, END = range(32, 37)
 # both ways
-DROP = 32
+DROP = 48
 
 MORE = 1
 """Flag: the next request belongs to the same batch."""
+AHEAD = 4
+"""Flag: the request was sent before the worker was free, and may be cancelled until it begins."""
 KEPT = 2
 """Flag: the request's segment cannot be used again, because the script holds on to it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
@@ -9,7 +10,7 @@ import threading
 from collections import deque
 from typing import Deque, List, Sequence
 
-from .frames import DROP, KEPT, Field, Frame, FrameError, Reference, encode, split
+from .frames import CANCEL, DROP, KEPT, Field, Frame, FrameError, Reference, encode, split
 from .segments import INLINE_BYTES, Inbox, Outbox, announce_over, receive_over
 
 _CHUNK = 64 * 1024
@@ -35,6 +36,12 @@ class Link:
         while not self._frames:
             self._receive()
         return self._frames.popleft()
+
+    def is_cancelled(self, number: int) -> bool:
+        """Whether the front has taken back a request that has not begun."""
+        with contextlib.suppress(BlockingIOError):
+            self._receive(socket.MSG_DONTWAIT)
+        return any(frame.kind == CANCEL and frame.number == number for frame in self._frames)
 
     def waiting(self) -> bool:
         """Whether a frame can be had without waiting, or the front has gone."""
@@ -81,9 +88,11 @@ class Link:
             if closed:
                 self._write(encode(DROP, 0, [pack_numbers(closed)]))
 
-    def _receive(self) -> None:
+    def _receive(self, flags: int = 0) -> None:
         try:
-            data = self._channel.recv(_CHUNK)
+            data = self._channel.recv(_CHUNK, flags)
+        except BlockingIOError:
+            raise
         except OSError as error:
             raise FrontGone from error
         if not data:

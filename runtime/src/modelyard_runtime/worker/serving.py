@@ -9,11 +9,13 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-from typing import Any, Callable, Dict, List, Union
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, Set, Union
 
 from .explaining import show
 from .failures import Failure, ResultUnusable, ScriptRaised
 from .frames import (
+    AHEAD,
     CANCEL,
     CHUNK,
     CHUNKS,
@@ -26,6 +28,7 @@ from .frames import (
     PARTS,
     RELEASE,
     TRIM,
+    WITHDRAWN,
     Field,
     Frame,
     FrameError,
@@ -70,6 +73,9 @@ class Serving:
         self._depth = depth
         self._batch: List[_Work] = []
         self._streams: Dict[int, _Work] = {}
+        self._later: Deque[Frame] = deque()
+        """Requests that came, ahead of their time, while a stream was written."""
+        self._cancelled: Set[int] = set()
         self._control: Dict[int, Callable[[Frame], None]] = {
             CREDIT: self._credit,
             CANCEL: self._cancel,
@@ -82,7 +88,7 @@ class Serving:
         """Serve until the front goes; returns the exit code."""
         try:
             while True:
-                self._handle(self._link.next())
+                self._handle(self._later.popleft() if self._later else self._link.next())
         except FrontGone:
             return EXIT_GONE
         except FrameError as error:
@@ -93,13 +99,24 @@ class Serving:
         control = self._control.get(frame.kind)
         if control is not None:
             control(frame)
-            return
+        elif frame.flags & AHEAD and self._is_cancelled(frame.number):
+            self._link.send(WITHDRAWN, frame.number, [])
+        else:
+            self._begin(frame)
+
+    def _begin(self, frame: Frame) -> None:
         request = read_request(frame, self._link.inbox.read)
         self._batch.append(_Work(frame.number, segment_of(frame), request, self._depth))
         del request
         if not frame.flags & MORE:
             batch, self._batch = self._batch, []
             self._perform(batch)
+
+    def _is_cancelled(self, number: int) -> bool:
+        if number in self._cancelled:
+            self._cancelled.discard(number)
+            return True
+        return self._link.is_cancelled(number)
 
     def _perform(self, batch: List[_Work]) -> None:
         self._answer(batch)
@@ -192,7 +209,12 @@ class Serving:
     def _take_credit(self, work: _Work) -> bool:
         """Wait until the reader wants another piece; False when it has left."""
         while not work.cancelled and (not work.credit or self._link.waiting()):
-            self._handle(self._link.next())
+            frame = self._link.next()
+            control = self._control.get(frame.kind)
+            if control is None:
+                self._later.append(frame)
+            else:
+                control(frame)
         work.credit -= 1
         return not work.cancelled
 
@@ -207,6 +229,8 @@ class Serving:
         work = self._streams.get(frame.number)
         if work is not None:
             work.cancelled = True
+        elif any(later.number == frame.number for later in self._later):
+            self._cancelled.add(frame.number)
 
 
 class ThreadedServing(Serving):
