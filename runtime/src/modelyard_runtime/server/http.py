@@ -38,7 +38,7 @@ JSON = (b"content-type", b"application/json")
 HTML = (b"content-type", b"text/html; charset=utf-8")
 NOT_FAILED = (b"x-ms-run-function-failed", b"False")
 FAILED = (b"x-ms-run-function-failed", b"True")
-_GLANCE_S = 0.05
+_FIRST_GLANCE_S, _LAST_GLANCE_S = 0.1, 1.0
 MAX_ID_CHARACTERS = 100
 """v1's limit for each request id."""
 
@@ -208,7 +208,12 @@ async def read_rest(message: Message, receive: Receive, limit: int) -> bytes:
 async def disconnected(receive: Receive) -> None:
     """Return when the client has gone; to be used once the body is read.
 
-    Asks now and then: after the body pyvoy answers at once, again and again, until the client leaves.
+    Asks now and then, ever more seldom: after the body pyvoy answers at once, again and again, until the
+    client leaves, and hundreds may be watched at a time.
     """
-    while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110  # there is no event to wait for
-        await asyncio.sleep(_GLANCE_S)
+    pause_s = _FIRST_GLANCE_S
+    while True:
+        await asyncio.sleep(pause_s)
+        if (await receive())["type"] == "http.disconnect":
+            return
+        pause_s = min(2 * pause_s, _LAST_GLANCE_S)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
-from typing import Self
+from typing import Any, Self
 
 from modelyard_runtime.oip import messages
 from modelyard_runtime.oip.datatypes import OipError
@@ -26,7 +26,7 @@ class Incoming:
     """The messages of a call, one at a time.
 
     Reading them and seeing the client leave are one thing in ASGI, so a task of its own reads; it ends
-    with the `async with`.
+    with the `async with`, whose body it cancels when the client has left: that raises `Disconnected`.
     """
 
     def __init__(self, call: Call) -> None:
@@ -35,12 +35,20 @@ class Incoming:
         self._ready: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(maxsize=1)
         self._left = asyncio.Event()
         self._reader: asyncio.Task[None]
+        self._conversation: asyncio.Task[Any]
 
     async def __aenter__(self) -> Self:
+        conversation = asyncio.current_task()
+        if conversation is None:
+            raise RuntimeError("a call is served by a task")
+        self._conversation = conversation
         self._reader = asyncio.get_running_loop().create_task(self._read())
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is asyncio.CancelledError and self._left.is_set():
+            self._conversation.uncancel()
+            raise Disconnected
         self._reader.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._reader
@@ -60,22 +68,20 @@ class Incoming:
         """Return when the client has left."""
         await self._left.wait()
 
-    @property
-    def left(self) -> bool:
-        """Whether the client has left."""
-        return self._left.is_set()
-
     async def _read(self) -> None:
         try:
             await self._read_all()
             await self._ready.put(None)
             await self._call.gone()
-            self._left.set()
-        except Disconnected as error:
-            self._left.set()
-            await self._ready.put(error)
+            self._leave()
+        except Disconnected:
+            self._leave()
         except ENDINGS as error:
             await self._ready.put(error)
+
+    def _leave(self) -> None:
+        self._left.set()
+        self._conversation.cancel()
 
     async def _read_all(self) -> None:
         more = True
