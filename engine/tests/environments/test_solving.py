@@ -143,6 +143,13 @@ def test_an_absent_index_is_no_fault_of_the_requirements(output: str, kind: type
     assert "\n" not in str(error)
 
 
+def test_a_python_that_the_runtime_has_no_wheel_for_is_not_blamed_on_the_user():
+    said = "  cause: Because mathy>=2 has no wheels with a matching Python ABI tag and modelyard-runtime needs it"
+    error = explain(said, ("numpy",), ("mathy>=2",))
+    assert error.message.startswith("the runtime's `mathy>=2` cannot be had for this Python")
+    assert error.remedy == "choose another Python, or set `isolation: process`"
+
+
 class OneTagRegistry:
     """As much of a registry as records use."""
 

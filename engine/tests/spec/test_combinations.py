@@ -37,6 +37,15 @@ def read(**keys: Any) -> ServiceSpec:
         ),
         ({"multi_model": {"memory": "2Gi"}}, "multi_model.memory", "enabled: true"),
         ({"multi_model": {"enabled": True}}, "multi_model.enabled", "models"),
+        (
+            {
+                "multi_model": {"enabled": True, "memory": "2Gi"},
+                "models": ["/m"],
+                "resources": {"limits": {"memory": "1Gi"}},
+            },
+            "multi_model.memory",
+            "less than 1Gi",
+        ),
         ({"cors": ["*", "https://a.example"]}, "cors", "`*` alone"),
         ({"cors": "https://a.example/path"}, "cors[0]", "without a path"),
         ({"compat": "v1"}, "compat", "strict-v1"),

@@ -37,7 +37,14 @@ def explain(output: str, requirements: Sequence[str], runtime_requires: Sequence
             place=_PLACE,
             remedy=f"choose a version of {mine.name} that works with {theirs}, or set `isolation: process`",
         )
-    blamed = ", ".join(f"`{one}`" for one in user if _names(said, one.name)) or "they"
+    blamed = ", ".join(f"`{one}`" for one in user if _names(said, one.name))
+    if not blamed and (own := next((one for one in ours if _names(said, one.name)), None)):
+        return EnvironmentUnsolvable(
+            f"the runtime's `{own}` cannot be had for this Python and platform: {said}",
+            place="environment.python",
+            remedy="choose another Python, or set `isolation: process`",
+        )
+    blamed = blamed or "them"
     if any(mark in lower for mark in _UNKNOWN):
         remedy = f"check the spelling of {blamed}"
     elif any(mark in lower for mark in _NO_WHEEL):

@@ -73,3 +73,12 @@ def _multi_model(value: Any) -> Iterator[tuple[str, WrongError]]:
         return
     if not value("models"):
         yield "multi_model.enabled", WrongError("there is no model to serve", allowed="models: [...]")
+    budget, limit = value("multi_model.memory"), value("resources.limits.memory")
+    if budget is not None and limit is not None and budget >= limit:
+        shown = BY_KEY["resources.limits.memory"].kind.show(limit)
+        yield (
+            "multi_model.memory",
+            WrongError(
+                f"would never be reached: a replica is ended at {shown}", allowed=f"less than {shown}"
+            ),
+        )
