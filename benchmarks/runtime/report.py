@@ -94,6 +94,8 @@ def gates(peers: Sequence[str]) -> Iterator[Gate]:
             1,
             at_most=True,
         )
+        bare = figure("cold s", "grpc.aio, bare", variant)
+        yield Gate(f"cold start {variant} / grpc.aio", figure("cold s", V2, variant), bare, 1, at_most=True)
 
 
 def _faster(
