@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import tritonclient.grpc as triton
 import tritonclient.http as triton_http
 from modelyard_runtime.tfserving import predict_pb2
 
-from tests.conftest import RunningEngine, until
+from tests.conftest import RunningEngine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -68,18 +67,6 @@ def run(data):
 def run_batch(items):
     return [{"got": json.loads(item), "together": len(items)} for item in items]
 """
-MODELS = """
-import json, os
-from pathlib import Path
-
-def init():
-    global factor
-    (entry,) = Path(os.environ["AZUREML_MODEL_DIR"]).iterdir()
-    factor = json.loads(entry.read_text())
-
-def run(data):
-    return [factor * number for number in json.loads(data)["data"]]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +85,6 @@ def deploy(engine: RunningEngine, base: Path, name: str, score: str, more: str) 
     folder = base / name
     folder.mkdir()
     (folder / "score.py").write_text(score)
-    for number in (2, 3):
-        (folder / f"m{number}.json").write_text(str(number))
     (folder / "engine.yaml").write_text(f"name: {name}\ncode: {{entry: score.py}}\n{more}\n")
     engine.deploy(folder)
 
@@ -257,41 +242,12 @@ def test_requests_that_come_together_run_together(
     assert max(answer["together"] for answer in answers) > 1
 
 
-@pytest.fixture(scope="module")
-def many(shared_engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> RunningEngine:
-    more = (
-        "models: [{name: two, path: m2.json}, {name: three, path: m3.json, version: '7'}]\n"
-        "multi_model: {enabled: true, memory: 1Gi}\nscaling: {max: 1}"
+def test_models_loaded_by_name_are_refused_with_the_reason(shared_engine: RunningEngine, tmp_path: Path):
+    (tmp_path / "score.py").write_text(TEXT)
+    (tmp_path / "m2.json").write_text("2")
+    (tmp_path / "engine.yaml").write_text(
+        "name: many\ncode: {entry: score.py}\nmodels: [{name: two, path: m2.json}]\nmulti_model: {enabled: true}\n"
     )
-    deploy(shared_engine, tmp_path_factory.mktemp("many"), "many", MODELS, more)
-    return shared_engine
-
-
-def test_each_model_of_a_service_answers_by_its_name(many: RunningEngine):
-    for model, factor in (("two", 2), ("three", 3), ("three:7", 3)):
-        headers = {**bearer(many, "many"), "modelyard-model": model}
-        answer = httpx.post(many.url("many"), json={"data": [1, 2]}, headers=headers, timeout=30)
-        assert (answer.status_code, answer.json()) == (200, [factor, 2 * factor]), answer.text
-
-
-def test_tritons_client_lists_unloads_and_loads_models_through_the_router(many: RunningEngine):
-    headers = metadata(many, "many")
-    with triton_http.InferenceServerClient(f"127.0.0.1:{many.port}") as client:
-
-        def states() -> dict[str, str]:
-            return {one["name"]: one["state"] for one in client.get_model_repository_index(headers=headers)}
-
-        client.load_model("two", headers=headers)
-        assert states()["two"] == "READY"
-        assert set(states()) == {"two", "three"}
-        client.unload_model("two", headers=headers)
-        until(lambda: states()["two"] == "UNAVAILABLE")
-        client.load_model("two", headers=headers)
-        assert client.is_model_ready("two", headers=headers)
-
-
-def test_a_model_that_is_not_there_is_named(many: RunningEngine):
-    headers = {**bearer(many, "many"), "modelyard-model": "four"}
-    answer = httpx.post(many.url("many"), json={}, headers=headers)
-    assert answer.status_code == 404
-    assert "four" in json.loads(answer.text)["message"]
+    answer = shared_engine.cli("deploy", tmp_path)
+    assert answer.code != 0
+    assert "do not load models by name" in answer.out + answer.err

@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from modelyard_runtime.contract import StartContract
@@ -157,8 +157,9 @@ class ThreadPool(Pool):
         except BaseException as error:  # noqa: BLE001  # the user's generator
             failure = _failure_of(error)
         finally:
-            if isinstance(pieces, Generator):
-                pieces.close()
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
         self._tell(channel.end, failure)
         self._tell(self._finished, job, None, failure)
 

@@ -27,6 +27,11 @@ LOADER_VARIABLES = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "PYTHONPATH", "PYTHON
 EXIT_UNABLE = 3
 EXIT_CANNOT_START = 19
 """The cause class of a machine on which the runtime cannot start (see docs/reference/replica.md)."""
+_NO_MULTI_MODEL = ToldFailure(
+    "this release's replicas do not load models by name",
+    "take multi_model out of engine.yaml: init() finds every model under AZUREML_MODEL_DIR",
+    EXIT_CANNOT_START,
+)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -42,6 +47,9 @@ def main(arguments: list[str]) -> int:
         return EXIT_UNABLE
     if options.procs is not None:
         options.procs.write_text(str(os.getpid()), encoding="ascii")
+    if contract.multi_model:
+        leave_failure(Path(contract.run_dir), _NO_MULTI_MODEL)
+        return EXIT_UNABLE
     try:
         argv, environment = command(contract, options.contract)
     except (LibpythonMissing, ImportError) as error:
