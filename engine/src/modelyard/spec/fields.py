@@ -224,7 +224,7 @@ FIELDS: tuple[Field, ...] = (
         "multi_model.enabled",
         "multi_model.enabled",
         Flag(),
-        "Whether each model is served by its own name, loaded on demand.",
+        "Whether each model is served by its own name, loaded on demand; no target of this release does it.",
     ),
     Field(
         "multi_model.memory",

@@ -77,8 +77,8 @@ class ProcessTarget:
         return "environment"
 
     def refuse(self, spec: ServiceSpec) -> tuple[Refusal, ...]:
-        """Refuse what needs an image."""
-        return refusals(spec.environment, plugin="builtin")
+        """Refuse what needs an image, and what replicas do not do."""
+        return refusals(spec, plugin="builtin")
 
     async def candidates(self) -> tuple[Candidate, ...]:
         """Give this machine, less what its replicas were asked for."""
