@@ -16,8 +16,14 @@ from modelyard_runtime.scoring.batching import Arrivals, wait_s
 from modelyard_runtime.scoring.jobs import Job
 from modelyard_runtime.scoring.worker_process import WorkerProcess
 
-LINE = 4
-"""How many jobs a single worker has before it, the one it runs included: with more there was no gain."""
+LINE = 8
+"""How many jobs a single worker has before it, the one it runs included.
+
+Each switch between front and worker then serves several requests. On one core (REST, 16 connections, a
+multiplication of 4x3): 1: 274 us of CPU a request, 4: 260, 8: 214, 16: 220; without processes 171.
+"""
+_LARGE_IN_LINE = 2
+"""Large jobs lie in shared memory as soon as they are sent: no more of them than keeps the worker busy."""
 _TAKEN_BACK_S = 0.1
 """A job taken back is dropped by its worker within so long, or was begun in the same instant."""
 
@@ -204,17 +210,16 @@ class InLine(OneByOne):
 
     def add(self, job: Job) -> None:
         """Have a job run as soon as its turn comes."""
-        if not self._waiting and len(self._line) < LINE:
-            worker = self._worker()
-            if worker is not None:
-                self._send(worker, job)
-                return
-        self._waiting.append(job)
+        worker = self._worker()
+        if worker is not None and not self._waiting and self._has_room(worker):
+            self._send(worker, job)
+        else:
+            self._waiting.append(job)
 
     def hand_out(self) -> None:
         """Fill the line."""
         worker = self._worker()
-        while worker is not None and self._waiting and len(self._line) < LINE:
+        while worker is not None and self._waiting and self._has_room(worker):
             self._send(worker, self._waiting.popleft())
 
     def done(self, worker: WorkerProcess, job: Job) -> bool:
@@ -246,6 +251,9 @@ class InLine(OneByOne):
     def _worker(self) -> WorkerProcess | None:
         workers = self._crew.workers
         return workers[0] if workers and workers[0].ready else None
+
+    def _has_room(self, worker: WorkerProcess) -> bool:
+        return len(self._line) < LINE and worker.large_jobs < _LARGE_IN_LINE
 
     def _send(self, worker: WorkerProcess, job: Job) -> None:
         if self._line:

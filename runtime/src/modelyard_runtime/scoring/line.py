@@ -10,7 +10,10 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from modelyard_runtime.scoring.streams import DEPTH
 from modelyard_runtime.worker.frames import (
+    CANCEL,
+    CREDIT,
     DROP,
     KEPT,
     MORE,
@@ -26,6 +29,8 @@ from modelyard_runtime.worker.link import numbers, pack_numbers
 from modelyard_runtime.worker.segments import INLINE_BYTES, Inbox, Outbox, announce_over, receive_over
 
 _CHUNK = 64 * 1024
+_CREDIT_STEP = DEPTH // 2
+"""Credit is given for so many pieces at once: a frame for each would cost as much as the piece."""
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
@@ -55,6 +60,11 @@ class Line:
         self._ending = False
         self._closed = False
         self._loop.add_reader(channel, self._readable)
+
+    @property
+    def lent(self) -> int:
+        """How many requests lie in shared memory."""
+        return len(self._lent)
 
     def send(self, kind: int, number: int, fields: Sequence[Field], flags: int = 0) -> None:
         """Send a frame. Raises `FrameError` and OSError where it cannot be carried."""
@@ -157,6 +167,28 @@ class Line:
             return 0
         except OSError:
             return len(data)
+
+
+class Credit:
+    """What the reader of one stream tells the worker."""
+
+    __slots__ = ("_line", "_number", "_owed")
+
+    def __init__(self, line: Line, number: int) -> None:
+        self._line = line
+        self._number = number
+        self._owed = 0
+
+    def taken(self) -> None:
+        """Pass on that a piece was read."""
+        self._owed += 1
+        if self._owed >= _CREDIT_STEP:
+            self._line.send(CREDIT, self._number, [], self._owed)
+            self._owed = 0
+
+    def left(self) -> None:
+        """Pass on that nobody reads any more."""
+        self._line.send(CANCEL, self._number, [])
 
 
 def batch(frames: list[bytes]) -> bytes:

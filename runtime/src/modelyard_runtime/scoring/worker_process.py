@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.scoring.jobs import Job
-from modelyard_runtime.scoring.line import Line, batch
+from modelyard_runtime.scoring.line import Credit, Line, batch
 from modelyard_runtime.scoring.pool import StartFailure
 from modelyard_runtime.scoring.spawning import kill_group, spawn
 from modelyard_runtime.scoring.streams import DEPTH, Channel, InferStream, ScoreStream
@@ -35,8 +35,6 @@ from modelyard_runtime.worker.messages import (
 log = logging.getLogger(__name__)
 
 _NUMBERS = 1 << 32
-_CREDIT_STEP = DEPTH // 2
-"""Credit is given for so many pieces at once: a frame for each would cost as much as the piece."""
 _END_GRACE_S = 0.5
 """A process that dies closes its sockets a moment before its status can be read."""
 STOP_GRACE_S = 2.0
@@ -99,6 +97,11 @@ class WorkerProcess:
     def pid(self) -> int:
         """The process, and its group."""
         return self._process.pid
+
+    @property
+    def large_jobs(self) -> int:
+        """How many of its jobs take shared memory."""
+        return self._line.lent
 
     def give(self, job: Job, *, ahead: bool = False) -> None:
         """Have it run one job; `ahead` of the time when it is free, so that it need not wait for the front."""
@@ -219,7 +222,7 @@ class WorkerProcess:
 
     def _open_stream(self, frame: Frame) -> None:
         number = frame.number
-        credit = _Credit(self._line, number)
+        credit = Credit(self._line, number)
         channel = Channel(taken=credit.taken, left=credit.left)
         self._streams[number] = channel
         if frame.kind == kinds.CHUNKS:
@@ -274,26 +277,6 @@ class WorkerProcess:
             channel.end(failure)
         self._streams.clear()
         return jobs
-
-
-class _Credit:
-    """What the reader of one stream tells the worker."""
-
-    __slots__ = ("_line", "_number", "_owed")
-
-    def __init__(self, line: Line, number: int) -> None:
-        self._line = line
-        self._number = number
-        self._owed = 0
-
-    def taken(self) -> None:
-        self._owed += 1
-        if self._owed >= _CREDIT_STEP:
-            self._line.send(kinds.CREDIT, self._number, [], self._owed)
-            self._owed = 0
-
-    def left(self) -> None:
-        self._line.send(kinds.CANCEL, self._number, [])
 
 
 _WHOLE = frozenset((kinds.SCORED, kinds.HTTP, kinds.INFERRED, kinds.FAILED))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import signal
@@ -51,6 +52,8 @@ def _start(link: Link, setup: Dict[str, Any]) -> Union[Script, int]:
         exit_code = exit_code_of(error, doing)
         link.send(BROKEN, 0, [json.dumps([cause, remedy, exit_code]).encode()])
         return exit_code
+    gc.collect()
+    gc.freeze()  # the model is here to stay: no collection need look at it again
     told = {"description": script.description._asdict(), "took_s": time.monotonic() - began}
     link.send(READY, 0, [json.dumps(told).encode()])
     return script
