@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from modelyard_runtime.scoring.line import batch
 from modelyard_runtime.worker import frames
 from modelyard_runtime.worker.failures import BadInput, Failure, ResultUnusable, ScriptRaised
-from modelyard_runtime.worker.frames import Frame, FrameError, Reference, encode, split
+from modelyard_runtime.worker.frames import Frame, FrameError, Reference, encode, encode_shared, split
 from modelyard_runtime.worker.messages import (
     Message,
     read_failure,
@@ -82,7 +82,7 @@ def plain(field: Any) -> bytes:
 
 @given(st.lists(FRAMES, max_size=5), st.integers(1, 64))
 def test_frames_arrive_whole_however_the_socket_cuts_them(sent: list[Frame], step: int):
-    data = b"".join(encode(frame.kind, frame.number, frame.fields, frame.flags) for frame in sent)
+    data = b"".join(encode_shared(frame.kind, frame.number, frame.fields, frame.flags) for frame in sent)
     received: list[Frame] = []
     rest = b""
     for at in range(0, len(data), step):
@@ -100,7 +100,7 @@ def test_random_bytes_are_waited_for_or_refused_but_never_anything_else(data: by
 
 @given(FRAMES, st.data())
 def test_a_damaged_frame_is_refused_or_is_another_frame(frame: Frame, data: st.DataObject):
-    encoded = bytearray(encode(frame.kind, frame.number, frame.fields, frame.flags))
+    encoded = bytearray(encode_shared(frame.kind, frame.number, frame.fields, frame.flags))
     encoded[data.draw(st.integers(0, len(encoded) - 1))] ^= data.draw(st.integers(1, 255))
     try:
         for found in split(bytes(encoded))[0]:

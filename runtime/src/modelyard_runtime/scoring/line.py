@@ -19,10 +19,11 @@ from modelyard_runtime.worker.frames import (
     MORE,
     RELEASE,
     TRIM,
-    Field,
     Frame,
     FrameError,
+    Plain,
     encode,
+    encode_shared,
     split,
 )
 from modelyard_runtime.worker.link import numbers, pack_numbers
@@ -54,6 +55,7 @@ class Line:
         self._hung_up = hung_up
         self._unread = b""
         self._unsent = b""
+        self._held: list[bytes] = []
         self._outbox = Outbox(announce_over(handles))
         self._lent: dict[int, int] = {}
         self.inbox = Inbox(receive_over(handles))
@@ -66,18 +68,22 @@ class Line:
         """How many requests lie in shared memory."""
         return len(self._lent)
 
-    def send(self, kind: int, number: int, fields: Sequence[Field], flags: int = 0) -> None:
+    def send(self, kind: int, number: int, fields: Sequence[Plain], flags: int = 0) -> None:
         """Send a frame. Raises `FrameError` and OSError where it cannot be carried."""
         self.write(self.pack(kind, number, fields, flags))
 
-    def pack(self, kind: int, number: int, fields: Sequence[Field], flags: int = 0) -> bytes:
+    def pack(self, kind: int, number: int, fields: Sequence[Plain], flags: int = 0) -> bytes:
         """Return a frame to `write`, its large fields in shared memory. Raises `FrameError`, OSError."""
         if sum(map(len, fields)) > INLINE_BYTES:
-            fields, self._lent[number] = self._outbox.share(fields)
+            shared, self._lent[number] = self._outbox.share(fields)
+            return encode_shared(kind, number, shared, flags)
         return encode(kind, number, fields, flags)
 
     def write(self, data: bytes) -> None:
         """Send packed frames now, or as soon as the socket takes them."""
+        if self._held:
+            data = b"".join([*self._held, data])
+            self._held.clear()
         if self.inbox.in_use and (finished := self.inbox.finished()):
             data = encode(RELEASE, 0, [pack_numbers(finished)]) + data
         if self._unsent:
@@ -87,6 +93,12 @@ class Line:
         if sent < len(data):
             self._unsent = data[sent:]
             self._loop.add_writer(self._channel, self._writable)
+
+    def write_soon(self, data: bytes) -> None:
+        """Send packed frames together with others of this turn of the loop: the worker does not wait for them."""
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
 
     def settle(self, frame: Frame) -> None:
         """Learn from a request's end what became of the memory it travelled in."""
@@ -121,6 +133,10 @@ class Line:
         self._handles.close()
         self._outbox.close()
         self.inbox.close()
+
+    def _flush(self) -> None:
+        if self._held and not self._closed:
+            self.write(b"")
 
     def _readable(self) -> None:
         self._read()

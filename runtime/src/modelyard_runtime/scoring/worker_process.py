@@ -106,7 +106,11 @@ class WorkerProcess:
     def give(self, job: Job, *, ahead: bool = False) -> None:
         """Have it run one job; `ahead` of the time when it is free, so that it need not wait for the front."""
         packed = self._packed(job, kinds.AHEAD if ahead else 0)
-        if packed:
+        if not packed:
+            return
+        if ahead:
+            self._line.write_soon(packed)
+        else:
             self._line.write(packed)
 
     def give_together(self, jobs: list[Job]) -> None:

@@ -8,7 +8,7 @@ worst that damaged bytes can do is a `FrameError`.
 from __future__ import annotations
 
 import struct
-from typing import Iterable, List, NamedTuple, Sequence, Union
+from typing import List, NamedTuple, Sequence, Union
 
 # front to worker
 SETUP, SCORE, INFER, CREDIT, CANCEL, RELEASE, TRIM = range(1, 8)
@@ -47,7 +47,8 @@ class Reference(NamedTuple):
     length: int
 
 
-Field = Union[bytes, bytearray, memoryview, Reference]
+Plain = Union[bytes, bytearray, memoryview]
+Field = Union[Plain, Reference]
 
 
 class Frame(NamedTuple):
@@ -59,24 +60,34 @@ class Frame(NamedTuple):
     fields: List[Union[bytes, Reference]]
 
 
-def encode(kind: int, number: int, fields: Sequence[Field], flags: int = 0) -> bytes:
+def encode(kind: int, number: int, fields: Sequence[Plain], flags: int = 0) -> bytes:
     """Write a frame. Raises `FrameError` for one that no reader would take."""
+    return _encode(kind, number, fields, list(map(len, fields)), flags)
+
+
+def encode_shared(kind: int, number: int, fields: Sequence[Field], flags: int = 0) -> bytes:
+    """Write a frame, some of whose fields may be references. Raises `FrameError`."""
+    plain: List[Plain] = []
+    lengths: List[int] = []
+    for field in fields:
+        if type(field) is Reference:
+            plain.append(_REFERENCE.pack(*field))
+            lengths.append(_REFERENCE.size | _SHARED)
+        else:
+            plain.append(field)  # type: ignore[arg-type]  # told apart above
+            lengths.append(len(field))
+    return _encode(kind, number, plain, lengths, flags)
+
+
+def _encode(kind: int, number: int, fields: Sequence[Plain], lengths: Sequence[int], flags: int) -> bytes:
     count = len(fields)
     if count > _MAX_FIELDS:
         raise FrameError("a message of %d fields; %d is the most" % (count, _MAX_FIELDS))
-    lengths = [len(field) for field in fields]
-    body: Iterable[Union[bytes, bytearray, memoryview]] = fields  # type: ignore[assignment]  # replaced where it is not
-    if Reference in map(type, fields):
-        body = [_REFERENCE.pack(*field) if type(field) is Reference else field for field in fields]  # type: ignore[misc]  # the rest are bytes
-        lengths = [_REFERENCE.size | _SHARED if type(field) is Reference else len(field) for field in fields]
-        size = sum(length & ~_SHARED for length in lengths)
-    else:
-        size = sum(lengths)
-    size += 4 * count
+    data = b"".join(fields)
+    size = len(data) + 4 * count
     if size > MAX_BODY_BYTES:
         raise FrameError("a message of %d bytes; %d is the most" % (size, MAX_BODY_BYTES))
-    head = _HEADER.pack(_MAGIC, kind, flags, number, count, size)
-    return b"".join((head, _table(count).pack(*lengths), *body))
+    return _HEADER.pack(_MAGIC, kind, flags, number, count, size) + _table(count).pack(*lengths) + data
 
 
 def split(data: bytes) -> tuple[list[Frame], bytes]:

@@ -7,13 +7,28 @@ import select
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from typing import Deque, List, Sequence
 
-from .frames import CANCEL, DROP, KEPT, Field, Frame, FrameError, Reference, encode, split
+from .frames import (
+    CANCEL,
+    DROP,
+    KEPT,
+    Field,
+    Frame,
+    FrameError,
+    Plain,
+    Reference,
+    encode,
+    encode_shared,
+    split,
+)
 from .segments import INLINE_BYTES, Inbox, Outbox, announce_over, receive_over
 
 _CHUNK = 64 * 1024
+_STALE_S = 0.001
+"""What the front said so recently is not asked for again: short runs save a system call each."""
 
 
 class FrontGone(Exception):
@@ -27,6 +42,7 @@ class Link:
         self._channel = channel
         self._lock = threading.Lock()
         self._rest = b""
+        self._heard_at = 0.0
         self._frames: Deque[Frame] = deque()
         self._outbox = Outbox(announce_over(handles))
         self.inbox = Inbox(receive_over(handles))
@@ -39,22 +55,24 @@ class Link:
 
     def is_cancelled(self, number: int) -> bool:
         """Whether the front has taken back a request that has not begun."""
-        with contextlib.suppress(BlockingIOError):
-            self._receive(socket.MSG_DONTWAIT)
+        if time.monotonic() - self._heard_at > _STALE_S:
+            with contextlib.suppress(BlockingIOError):
+                self._receive(socket.MSG_DONTWAIT)
         return any(frame.kind == CANCEL and frame.number == number for frame in self._frames)
 
     def waiting(self) -> bool:
         """Whether a frame can be had without waiting, or the front has gone."""
         return bool(self._frames) or bool(select.select([self._channel], [], [], 0)[0])
 
-    def send(self, kind: int, number: int, fields: Sequence[Field], flags: int = 0) -> None:
+    def send(self, kind: int, number: int, fields: Sequence[Plain], flags: int = 0) -> None:
         """Send a frame. Raises `FrameError` and OSError where it cannot be carried, `FrontGone`."""
         with self._lock:
             if sum(map(len, fields)) > INLINE_BYTES:
-                fields = self._outbox.share(fields).fields
-            self._write(encode(kind, number, fields, flags))
+                self._write(encode_shared(kind, number, self._outbox.share(fields).fields, flags))
+            else:
+                self._write(encode(kind, number, fields, flags))
 
-    def detach(self, fields: Sequence[Field]) -> Sequence[Field]:
+    def detach(self, fields: Sequence[Plain]) -> Sequence[Field]:
         """Return the fields with everything copied that may be a view of the front's memory."""
         if sum(map(len, fields)) > INLINE_BYTES:
             with self._lock:
@@ -64,7 +82,7 @@ class Link:
     def send_detached(self, kind: int, number: int, fields: Sequence[Field], flags: int) -> None:
         """Send what `detach` returned."""
         with self._lock:
-            self._write(encode(kind, number, fields, flags))
+            self._write(encode_shared(kind, number, fields, flags))
 
     def fate(self, segment: int) -> int:
         """Return the flag that tells the front whether it may use a request's segment again."""
@@ -97,6 +115,7 @@ class Link:
             raise FrontGone from error
         if not data:
             raise FrontGone
+        self._heard_at = time.monotonic()
         frames, self._rest = split(self._rest + data if self._rest else data)
         self._frames.extend(frames)
 

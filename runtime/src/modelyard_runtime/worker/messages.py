@@ -6,11 +6,12 @@ Pure. The one place that knows the order of fields; texts are UTF-8, numbers lit
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from itertools import chain
-from typing import Callable, List, NamedTuple, Sequence, Tuple, Union
+from typing import Callable, List, NamedTuple, Sequence, Union
 
 from .failures import BadInput, Failure, ResultUnusable, ScriptRaised
-from .frames import FAILED, HTTP, INFER, INFERRED, SCORE, SCORED, Field, Frame, FrameError, Reference
+from .frames import FAILED, HTTP, INFER, INFERRED, SCORE, SCORED, Frame, FrameError, Plain, Reference
 from .replies import HttpReply, Inferred, Reply, Scored
 from .requests import Buffer, HeaderList, InferRequest, Request, ScoreRequest, Tensor
 
@@ -21,24 +22,28 @@ _COUNTS = struct.Struct("<HH")
 _ELAPSED = struct.Struct("<d")
 _HTTP = struct.Struct("<H?d")
 _STATUS = struct.Struct("<H")
-_DIMENSIONS = [struct.Struct("<%dq" % rank) for rank in range(8)]
+_DESCRIPTION = struct.Struct("<IB")  # how long a tensor's name is, and its datatype
+_DIMENSION_BYTES = 8
+_REMEMBERED = 512
+"""Descriptions of tensors: a client sends the same ones again and again."""
+_SHORT_NAME, _LOW_RANK, _SHORT_DESCRIPTION = 100, 8, 500
+"""Longer ones are not remembered, so that no client can fill the memory with them."""
 _ERRORS = "surrogatepass"
 """A path may hold what is no text; it must arrive as it was."""
-_RANK_BYTES = 8
 
 
 class Message(NamedTuple):
     """The kind of a frame and its fields."""
 
     kind: int
-    fields: Sequence[Field]
+    fields: Sequence[Plain]
 
 
 def write_request(request: Request, *, headers: bool) -> Message:
     """Write a request; its headers only if the script looks at them."""
     if type(request) is ScoreRequest:
         method, path, query, sent, body = request
-        fields: List[Field] = [method.encode(), path.encode("utf-8", _ERRORS), query, body]
+        fields: List[Plain] = [method.encode(), path.encode("utf-8", _ERRORS), query, body]
         return Message(SCORE, fields + list(chain.from_iterable(sent)) if headers else fields)
     inputs, outputs, sent = request  # type: ignore[misc]  # told apart above
     fields = [_COUNTS.pack(len(inputs), len(outputs))]
@@ -62,7 +67,7 @@ def read_request(frame: Frame, read: Read) -> Request:
         if frame.kind == INFER:
             ins, outs = _COUNTS.unpack(_plain(frame.fields[0]))
             inputs = _tensors(frame.fields, 1, ins, read)
-            after = 1 + 4 * ins
+            after = 1 + 2 * ins
             outputs = tuple(_text(field, read) for field in frame.fields[after : after + outs])
             return InferRequest(inputs, outputs, _headers(frame.fields, after + outs, read))
     except (ValueError, IndexError, TypeError, struct.error) as error:
@@ -75,7 +80,7 @@ def write_reply(reply: Reply) -> Message:
     if type(reply) is Scored:
         return Message(SCORED, [_ELAPSED.pack(reply.elapsed_ms), reply.body])
     if type(reply) is Inferred:
-        fields: List[Field] = [_ELAPSED.pack(reply.elapsed_ms)]
+        fields: List[Plain] = [_ELAPSED.pack(reply.elapsed_ms)]
         _write_tensors(reply.outputs, fields)
         return Message(INFERRED, fields)
     if type(reply) is HttpReply:
@@ -91,7 +96,7 @@ def read_reply(frame: Frame, read: Read) -> Union[Reply, Failure]:
         if kind == SCORED:
             return Scored(_copy(read(fields[1])), *_ELAPSED.unpack(_plain(fields[0])))
         if kind == INFERRED:
-            outputs = _tensors(fields, 1, (len(fields) - 1) // 4, read)
+            outputs = _tensors(fields, 1, (len(fields) - 1) // 2, read)
             return Inferred(outputs, *_ELAPSED.unpack(_plain(fields[0])))
         if kind == HTTP:
             status, run_failed, elapsed_ms = _HTTP.unpack(_plain(fields[0]))
@@ -105,7 +110,7 @@ def read_reply(frame: Frame, read: Read) -> Union[Reply, Failure]:
     raise FrameError("kind %d is no reply" % kind)
 
 
-def write_failure(failure: Failure) -> list[Field]:
+def write_failure(failure: Failure) -> list[Plain]:
     """Write a failure: its kind, what it says, where, and the status it asks for."""
     place, status = getattr(failure, "place", ""), getattr(failure, "status", 0)
     return [
@@ -127,7 +132,7 @@ def read_failure(fields: Sequence[Union[bytes, Reference]], read: Read) -> Failu
     return ScriptRaised(message)
 
 
-def write_head(status: int, headers: HeaderList) -> list[Field]:
+def write_head(status: int, headers: HeaderList) -> list[Plain]:
     """Write how a streamed answer begins."""
     return [_STATUS.pack(status), *chain.from_iterable(headers)]
 
@@ -140,9 +145,9 @@ def read_head(fields: Sequence[Union[bytes, Reference]], read: Read) -> tuple[in
         raise FrameError("a stream that begins in no way we know") from error
 
 
-def write_tensors(tensors: Sequence[Tensor]) -> list[Field]:
+def write_tensors(tensors: Sequence[Tensor]) -> list[Plain]:
     """Write one part of a streamed answer."""
-    fields: List[Field] = []
+    fields: List[Plain] = []
     _write_tensors(tensors, fields)
     return fields
 
@@ -150,31 +155,50 @@ def write_tensors(tensors: Sequence[Tensor]) -> list[Field]:
 def read_tensors(fields: Sequence[Union[bytes, Reference]], read: Read) -> tuple[Tensor, ...]:
     """Read what `write_tensors` wrote. Raises `FrameError`."""
     try:
-        return _tensors(fields, 0, len(fields) // 4, read)
+        return _tensors(fields, 0, len(fields) // 2, read)
     except (ValueError, IndexError, TypeError, struct.error) as error:
         raise FrameError("tensors that make no sense") from error
 
 
-def _write_tensors(tensors: Sequence[Tensor], fields: list[Field]) -> None:
+def _write_tensors(tensors: Sequence[Tensor], fields: list[Plain]) -> None:
     for name, datatype, shape, data in tensors:
-        rank = len(shape)
-        dimensions = _DIMENSIONS[rank] if rank < len(_DIMENSIONS) else struct.Struct("<%dq" % rank)
-        fields += (name.encode(), datatype.encode(), dimensions.pack(*shape), _octets(data))
+        describe = _describe if len(name) <= _SHORT_NAME and len(shape) <= _LOW_RANK else _described
+        fields += (describe(name, datatype, tuple(shape)), _octets(data))
 
 
 def _tensors(
     fields: Sequence[Union[bytes, Reference]], start: int, count: int, read: Read
-) -> Tuple[Tensor, ...]:
+) -> tuple[Tensor, ...]:
     tensors = []
-    for at in range(start, start + 4 * count, 4):
-        name, datatype, shape, data = fields[at : at + 4]
-        dimensions = _plain(shape)
-        rank = len(dimensions) // _RANK_BYTES
-        layout = _DIMENSIONS[rank] if rank < len(_DIMENSIONS) else struct.Struct("<%dq" % rank)
-        tensors.append(
-            Tensor(_text(name, read), _plain(datatype).decode(), layout.unpack(dimensions), read(data))
-        )
+    for at in range(start, start + 2 * count, 2):
+        said = read(fields[at])
+        understand = _understand if type(said) is bytes and len(said) <= _SHORT_DESCRIPTION else _understood
+        tensors.append(Tensor(*understand(said), read(fields[at + 1])))
     return tuple(tensors)
+
+
+def _described(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
+    """Write all of a tensor but its data."""
+    words = (name.encode(), datatype.encode())
+    return _DESCRIPTION.pack(*map(len, words)) + b"".join(words) + struct.pack("<%dq" % len(shape), *shape)
+
+
+def _understood(said: Union[bytes, memoryview]) -> tuple[str, str, tuple[int, ...]]:
+    """Read what `_described` wrote."""
+    name, datatype = _DESCRIPTION.unpack_from(said)
+    at = _DESCRIPTION.size + name
+    if at + datatype > len(said):
+        raise ValueError("a tensor's description that ends too soon")
+    dimensions = said[at + datatype :]
+    return (
+        str(said[_DESCRIPTION.size : at], "utf-8"),
+        str(said[at : at + datatype], "utf-8"),
+        struct.unpack("<%dq" % (len(dimensions) // _DIMENSION_BYTES), dimensions),
+    )
+
+
+_describe = lru_cache(maxsize=_REMEMBERED)(_described)
+_understand = lru_cache(maxsize=_REMEMBERED)(_understood)
 
 
 def _headers(fields: Sequence[Union[bytes, Reference]], start: int, read: Read) -> list[tuple[bytes, bytes]]:
@@ -190,7 +214,7 @@ def _octets(data: Buffer) -> Buffer:
     """Return the buffer with one item for each byte, so that its length is its size."""
     if type(data) is bytes:
         return data
-    view = memoryview(data)
+    view = data if type(data) is memoryview else memoryview(data)
     if view.format == "B" and view.ndim == 1:
         return view
     return view.cast("B") if view.nbytes else b""

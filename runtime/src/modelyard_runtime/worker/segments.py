@@ -21,7 +21,7 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Sequence, Set, Union
 from weakref import WeakSet
 
-from .frames import Field, FrameError, Reference
+from .frames import Field, FrameError, Plain, Reference
 
 INLINE_BYTES = 64 * 1024
 """Messages up to this size go through the socket: below it, copying twice costs less than sharing."""
@@ -70,7 +70,7 @@ class Outbox:
         """How many segments there are."""
         return len(self._free) + len(self._lent)
 
-    def share(self, fields: Sequence[Field]) -> Shared:
+    def share(self, fields: Sequence[Plain]) -> Shared:
         """Copy what is too large for the socket into a segment and lend it. Raises OSError."""
         large = [field for field in fields if len(field) > _WORTH_SHARING]
         segment = self._lend(sum(_aligned(len(field)) for field in large))
@@ -79,7 +79,7 @@ class Outbox:
         for field in fields:
             length = len(field)
             if length > _WORTH_SHARING:
-                segment.mapping[at : at + length] = field  # type: ignore[assignment]  # any buffer will do
+                segment.mapping[at : at + length] = field
                 shared.append(Reference(segment.number, at, length))
                 at += _aligned(length)
             else:

@@ -10,7 +10,7 @@ import queue
 import sys
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Set, Union
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Sequence, Set, Union
 
 from .explaining import show
 from .failures import Failure, ResultUnusable, ScriptRaised
@@ -32,6 +32,7 @@ from .frames import (
     Field,
     Frame,
     FrameError,
+    Plain,
 )
 from .link import FrontGone, Link, segment_of
 from .messages import Message, read_request, write_failure, write_head, write_reply, write_tensors
@@ -59,6 +60,13 @@ class _Work:
     def take(self) -> Request:
         """Return the request, once: whoever keeps it keeps views of its tensors alive."""
         return self._request.pop()
+
+
+class _Detached(NamedTuple):
+    """A message of which no field is a view of the front's memory."""
+
+    kind: int
+    fields: Sequence[Field]
 
 
 Outcome = Union[Reply, Failure]
@@ -160,15 +168,15 @@ class Serving:
         except (FrameError, OSError) as error:
             self._link.send(FAILED, work.number, _uncarried(error))
 
-    def _detached(self, work: _Work, outcome: Outcome) -> Message | None:
+    def _detached(self, work: _Work, outcome: Outcome) -> _Detached | None:
         if type(outcome) is StreamReply or type(outcome) is InferredStream:
             self._pour(work, outcome)
             return None
         try:
             kind, fields = _message(outcome)
-            return Message(kind, self._link.detach(fields))
+            return _Detached(kind, self._link.detach(fields))
         except (FrameError, OSError) as error:
-            return Message(FAILED, _uncarried(error))
+            return _Detached(FAILED, _uncarried(error))
 
     # --- streams ----------------------------------------------------------------------------
 
@@ -281,5 +289,5 @@ def _raised(error: BaseException) -> Failure:
     return ScriptRaised("%s in the scoring script" % type(error).__name__)
 
 
-def _uncarried(error: Exception) -> List[Field]:
+def _uncarried(error: Exception) -> list[Plain]:
     return write_failure(ResultUnusable("the answer cannot be carried to the client: %s" % error))
