@@ -120,7 +120,7 @@ class Replica:
         return self
 
     def resident_bytes(self) -> int:
-        """Return what the server and all below it hold in memory."""
+        """Return the anonymous memory of the server and all below it: file pages depend on who else maps them."""
         state = self.state()
         return sum(_resident(pid) for pid in tree(state.server_pid)) if state is not None else 0
 
@@ -196,4 +196,4 @@ def _resident(pid: int) -> int:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Anonymous:"))
