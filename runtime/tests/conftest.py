@@ -39,6 +39,8 @@ class Reply:
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
     trailers: dict[str, str] = dataclasses.field(default_factory=dict)
     body: bytes = b""
+    every: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    """The headers with their repeats."""
 
     @property
     def json(self) -> Any:
@@ -76,6 +78,7 @@ class Client:
             told = {name.decode(): value.decode() for name, value in message.get("headers", [])}
             if message["type"] == "http.response.start":
                 reply.status, reply.headers = message["status"], told
+                reply.every = [(name.decode(), value.decode()) for name, value in message["headers"]]
             elif message["type"] == "http.response.trailers":
                 reply.trailers = told
             else:

@@ -215,3 +215,21 @@ def test_a_script_that_cannot_serve_is_told_in_one_line_with_a_remedy(
     assert said in message
     assert left["cause"] == message
     assert remedy in left["remedy"]
+
+
+@pytest.mark.parametrize("path", ["/score", "/v2/models/digits/infer"])
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+def test_a_listed_origin_is_named_once(serve: Any, path: Any, method: Any):
+    headers = {"origin": "https://a.example", "access-control-request-method": "POST"}
+
+    async def scenario(client: Any) -> Any:
+        return (await client.ask(method, path, b"1", headers=headers)).every
+
+    told = serve(ECHO, scenario, cors_origins=("https://a.example",))
+    assert [value for name, value in told if name == "access-control-allow-origin"] == ["https://a.example"]
+
+
+def test_an_origin_that_is_not_listed_is_told_nothing(serve: Any):
+    headers = {"origin": "https://b.example", "access-control-request-method": "POST"}
+    told = serve(ECHO, ask("OPTIONS", "/score", headers=headers), cors_origins=("https://a.example",)).headers
+    assert not [name for name in told if name.startswith("access-control")]

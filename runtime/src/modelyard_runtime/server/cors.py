@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 HeaderPairs = list[tuple[bytes, bytes]]
 
 METHODS = b"GET, POST"
+ASKED_METHOD = b"access-control-request-method"
+"""An OPTIONS with this header is a browser's question."""
 _MAX_AGE_S = b"600"
 
 
@@ -27,12 +31,12 @@ class Cors:
             return []
         return [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
 
-    def preflight(self, origin: bytes | None, asked_headers: bytes | None) -> HeaderPairs:
-        """Return what the answer to a browser's question before its request carries."""
-        allowed = self.headers(origin)
-        if not allowed:
+    def preflight(self, sent: Mapping[bytes, bytes]) -> HeaderPairs:
+        """Return what the answer to a browser's question before its request carries beside `headers`."""
+        origin = sent.get(b"origin")
+        if ASKED_METHOD not in sent or origin is None or not self.allows(origin):
             return []
-        allowed += [(b"access-control-allow-methods", METHODS), (b"access-control-max-age", _MAX_AGE_S)]
-        if asked_headers:
+        allowed = [(b"access-control-allow-methods", METHODS), (b"access-control-max-age", _MAX_AGE_S)]
+        if asked_headers := sent.get(b"access-control-request-headers"):
             allowed.append((b"access-control-allow-headers", asked_headers))
         return allowed

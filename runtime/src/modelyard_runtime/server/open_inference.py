@@ -25,7 +25,6 @@ from modelyard_runtime.worker.replies import Inferred
 from modelyard_runtime.worker.requests import InferRequest
 
 _BINARY = (b"content-type", b"application/octet-stream")
-_PREFLIGHT = b"access-control-request-method"
 _REMEMBERED_PATHS = 1024
 
 
@@ -129,13 +128,8 @@ async def _ready(exchange: Exchange) -> None:
 
 async def _answer_options(exchange: Exchange) -> None:
     allowed = b"POST, OPTIONS" if exchange.scope["path"].endswith("/infer") else b"GET, OPTIONS"
-    headers = [(b"allow", allowed)]
-    if _PREFLIGHT in exchange.headers:
-        sent = exchange.headers
-        headers += exchange.service.cors.preflight(
-            sent.pop(b"origin", None), sent.get(b"access-control-request-headers")
-        )
-    await exchange.answer(200, headers, b"")
+    preflight = exchange.service.cors.preflight(exchange.headers)
+    await exchange.answer(200, [(b"allow", allowed), *preflight], b"")
 
 
 _options = route(_answer_options)

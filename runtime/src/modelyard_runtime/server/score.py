@@ -7,12 +7,12 @@ import time
 from typing import Any
 
 from modelyard_runtime.scoring import ScoreStream
+from modelyard_runtime.server.cors import ASKED_METHOD
 from modelyard_runtime.server.http import FAILED, HTML, JSON, NOT_FAILED, Exchange, route
 from modelyard_runtime.server.problems import MethodNotAllowed
 from modelyard_runtime.worker.replies import HttpReply, Scored
 from modelyard_runtime.worker.requests import ScoreRequest
 
-_PREFLIGHT = b"access-control-request-method"
 _METHODS = frozenset({"GET", "POST", "OPTIONS"})
 
 
@@ -20,8 +20,8 @@ async def _score(exchange: Exchange) -> None:
     service, scope = exchange.service, exchange.scope
     if exchange.method not in _METHODS:
         raise MethodNotAllowed("The method is not allowed for the requested URL.")
-    if exchange.method == "OPTIONS" and _PREFLIGHT in exchange.headers:
-        await _preflight(exchange)
+    if exchange.method == "OPTIONS" and ASKED_METHOD in exchange.headers:
+        await exchange.answer(200, [HTML, NOT_FAILED, *service.cors.preflight(exchange.headers)], b"")
         return
     pool = service.default or await service.find(*service.asked(exchange.headers))
     about = pool.description
@@ -43,15 +43,6 @@ async def _score(exchange: Exchange) -> None:
 
 
 score = route(_score, counted=True)
-
-
-async def _preflight(exchange: Exchange) -> None:
-    sent = exchange.headers
-    exchange.echoed = exchange.echoed[:2]
-    headers = exchange.service.cors.preflight(
-        sent.get(b"origin"), sent.get(b"access-control-request-headers")
-    )
-    await exchange.answer(200, [HTML, NOT_FAILED, *headers], b"")
 
 
 def _own_headers(reply: HttpReply) -> list[tuple[bytes, bytes]]:
