@@ -57,13 +57,9 @@ def service_name(text: str) -> str:
 
 
 def _contract(said: argparse.Namespace, code: Path) -> StartContract:
-    needs_process = said.python is not None or said.workers > 1 or said.multi_model
+    needs_process = said.python is not None or said.workers > 1
     if said.isolation == "thread" and needs_process:
-        raise WrongArguments("--python, --workers and --multi-model need processes: use --isolation process")
-    if said.multi_model and said.sample is not None:
-        raise WrongArguments("--sample belongs to one script's service: leave it out with --multi-model")
-    if said.model_memory and not said.multi_model:
-        raise WrongArguments("--model-memory is the budget of --multi-model: say both, or neither")
+        raise WrongArguments("--python and --workers need processes: use --isolation process")
     if said.max_batch_size == 1 and said.max_batch_wait:
         raise WrongArguments("--max-batch-wait needs --max-batch-size of at least 2")
     isolation = "process" if needs_process else said.isolation
@@ -86,8 +82,6 @@ def _contract(said: argparse.Namespace, code: Path) -> StartContract:
         cors_origins=tuple(said.cors),
         compression=said.compression,
         max_compression_ratio=said.max_compression_ratio,
-        multi_model=said.multi_model,
-        model_memory_bytes=said.model_memory,
         sample=str(Path(said.sample).absolute()) if said.sample is not None else "",
         variables=dict(said.env),
         max_concurrent=said.max_concurrent,

@@ -15,7 +15,7 @@ from modelyard_runtime.contract import CONTRACT_FILE, StartContract, write_contr
 from modelyard_runtime.replica.arguments import ByHand, WrongArguments, parse
 from modelyard_runtime.replica.console import ByHandWatcher, Teller, TerminalLog
 from modelyard_runtime.replica.exits import EXIT_USAGE
-from modelyard_runtime.replica.layout import MODELS_FOLDER, WrongModels, find_models, lay_out, model_dir
+from modelyard_runtime.replica.layout import WrongModels, find_models, lay_out, model_dir
 from modelyard_runtime.replica.lifecycle import Life
 from modelyard_runtime.replica.ports import free_port
 from modelyard_runtime.replica.supervisor import Supervisor
@@ -52,10 +52,6 @@ def _complete(asked: ByHand, folder: Path) -> StartContract:
     app_root = Path(asked.app_root) if asked.app_root else folder / "app"
     code_dir = Path(asked.contract.code_dir)
     models = find_models(app_root) if asked.app_root else lay_out(app_root, asked.models, code_dir)
-    if asked.contract.multi_model and not models:
-        raise WrongArguments(
-            f"--multi-model needs models: say --model, or --app-root with {MODELS_FOLDER} in it"
-        )
     (folder / "log").mkdir(mode=0o700)
     return dataclasses.replace(
         asked.contract,

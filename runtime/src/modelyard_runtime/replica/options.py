@@ -99,16 +99,6 @@ def _say_workers(group: _Group) -> None:
         metavar="NAME=VALUE",
         help="a variable of the script's",
     )
-    group.add_argument(
-        "--multi-model", action="store_true", help="each model has a script process of its own"
-    )
-    group.add_argument(
-        "--model-memory",
-        type=size_bytes,
-        default=0,
-        metavar="SIZE",
-        help="past it models are unloaded (none)",
-    )
 
 
 def _say_limits(group: _Group) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import modelyard_runtime
-from modelyard_runtime.server.problems import NotFound
 from modelyard_runtime.server.service import Service
 
 NAME = "modelyard-runtime"
@@ -15,20 +14,9 @@ EXTENSIONS = ("binary_tensor_data",)
 PLATFORM = "python_script"
 
 
-def versions_of(service: Service, name: str, version: str) -> tuple[str, ...]:
-    """Return the versions of a model; "" = the service's own. Raises `NotFound` for one there is not."""
-    name = name or service.contract.service
-    versions = service.models.get(name)
-    if versions is None:
-        raise NotFound(f"no model is called '{name}'; there are {', '.join(service.models)}")
-    if version and version not in versions:
-        raise NotFound(f"model '{name}' has no version '{version}'; there are {', '.join(versions)}")
-    return versions
-
-
 def is_ready(service: Service, name: str, version: str) -> bool:
     """Whether a model takes requests now; asking loads nothing. Raises `NotFound`."""
-    versions_of(service, name, version)
+    service.versions(name, version)
     return (name or service.contract.service, version) in service.pools
 
 

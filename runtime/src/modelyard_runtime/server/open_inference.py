@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 from modelyard_runtime.oip import rest
 from modelyard_runtime.oip.datatypes import OipError
-from modelyard_runtime.scoring import InferStream, ScoreStream
 from modelyard_runtime.server.about import (
     EXTENSIONS,
     NAME,
@@ -16,13 +14,12 @@ from modelyard_runtime.server.about import (
     VERSION,
     declared,
     is_ready,
-    versions_of,
 )
 from modelyard_runtime.server.http import JSON, Exchange, Receive, Scope, Send, route
-from modelyard_runtime.server.problems import BadInput, NotFound, NotReady, ResultUnusable, Unimplemented
+from modelyard_runtime.server.inference import not_tensors, request_for
+from modelyard_runtime.server.problems import BadInput, NotFound, NotReady, ResultUnusable
 from modelyard_runtime.server.service import Service
 from modelyard_runtime.worker.replies import Inferred
-from modelyard_runtime.worker.requests import InferRequest
 
 _BINARY = (b"content-type", b"application/octet-stream")
 _REMEMBERED_PATHS = 1024
@@ -59,33 +56,23 @@ async def _perform_infer(exchange: Exchange) -> None:
     if verb != "infer":
         raise NotFound("The requested URL was not found on the server.")
     exchange.allow("POST")
-    pool = service.pools.get((name, version)) or await service.find(name, version)
-    deadline = time.monotonic() + service.timeout_s
+    pool = service.pools.get((name, version)) or service.find(name, version)
+    deadline = service.deadline()
     body = await exchange.body()
     try:
         asked = rest.decode(body, exchange.headers.get(rest.HEADER_LENGTH))
     except OipError as error:
         raise BadInput(str(error), place=error.place) from error
-    about = pool.description
-    headers = exchange.scope["headers"] if about is None or about.needs_headers else ()
-    reply = await pool.submit(InferRequest(asked.inputs, asked.outputs, headers), deadline, exchange.gone)
+    request = request_for(pool, asked.inputs, asked.outputs, exchange.scope)
+    reply = await pool.submit(request, deadline, exchange.gone)
     if type(reply) is not Inferred:
-        raise _not_tensors(reply)
+        raise not_tensors(reply)
     try:
         version = version or service.models[name][-1]
         payload, json_length = rest.encode(name, version, asked, reply.outputs)
     except OipError as error:
         raise ResultUnusable(str(error), place=error.place) from error
     await exchange.answer(200, _content(json_length), payload)
-
-
-def _not_tensors(reply: object) -> Exception:
-    if isinstance(reply, InferStream):
-        reply.parts.close()
-        return Unimplemented("this model answers several times: call ModelStreamInfer over gRPC")
-    if isinstance(reply, ScoreStream):
-        reply.chunks.close()
-    return ResultUnusable("the script answered with a response of its own, not with tensors: ask /score")
 
 
 def _content(json_length: int | None) -> list[tuple[bytes, bytes]]:
@@ -97,7 +84,7 @@ def _content(json_length: int | None) -> list[tuple[bytes, bytes]]:
 async def _describe_model(exchange: Exchange) -> None:
     exchange.allow("GET")
     name, version, verb = split_path(exchange.scope["path"])
-    versions = versions_of(exchange.service, name, version)
+    versions = exchange.service.versions(name, version)
     if verb == "ready":
         if not is_ready(exchange.service, name, version):
             raise NotReady(exchange.service.failed or "the model is not ready")

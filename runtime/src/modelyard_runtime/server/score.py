@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from modelyard_runtime.scoring import ScoreStream
@@ -23,9 +22,9 @@ async def _score(exchange: Exchange) -> None:
     if exchange.method == "OPTIONS" and ASKED_METHOD in exchange.headers:
         await exchange.answer(200, [HTML, NOT_FAILED, *service.cors.preflight(exchange.headers)], b"")
         return
-    pool = service.default or await service.find(*service.asked(exchange.headers))
+    pool = service.default or service.find("", "")
     about = pool.description
-    deadline = time.monotonic() + service.timeout_s
+    deadline = service.deadline()
     body = await exchange.body()
     if exchange.method == "OPTIONS" and (about is None or about.style != "http"):
         await exchange.answer(200, [HTML, NOT_FAILED], b"")

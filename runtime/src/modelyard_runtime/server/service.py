@@ -15,9 +15,6 @@ from modelyard_runtime.server.problems import NotFound, NotReady
 
 log = logging.getLogger(__name__)
 
-MODEL_HEADER = b"modelyard-model"
-"""Names the model of a multi-model service on `/score`: `name` or `name:version`."""
-
 
 class Service:
     """What the routes share. Everything but the pools' workers lives on the event loop."""
@@ -64,23 +61,23 @@ class Service:
         self.draining = True
         self.pools = {}
 
-    def deadline(self, client_timeout_s: float = float("inf")) -> float:
+    def deadline(self) -> float:
         """When a request that arrives now must be answered, on `time.monotonic()`."""
-        return time.monotonic() + min(self.timeout_s, client_timeout_s)
+        return time.monotonic() + self.timeout_s
 
-    def asked(self, headers: dict[bytes, bytes]) -> tuple[str, str]:
-        """Return name and version of the model that a request to `/score` means; "" = the service's own."""
-        name, _, version = headers.get(MODEL_HEADER, b"").decode("latin-1").partition(":")
-        return name, version
-
-    async def find(self, name: str, version: str) -> Pool:
-        """Return the pool that serves a model. Raises `NotFound`, `NotReady`."""
+    def versions(self, name: str, version: str) -> tuple[str, ...]:
+        """Return the versions of a model; "" = the service's own. Raises `NotFound` for one there is not."""
         name = name or self.contract.service
         versions = self.models.get(name)
         if versions is None:
             raise NotFound(f"no model is called '{name}'; there are {', '.join(self.models)}")
         if version and version not in versions:
             raise NotFound(f"model '{name}' has no version '{version}'; there are {', '.join(versions)}")
+        return versions
+
+    def find(self, name: str, version: str) -> Pool:
+        """Return the pool that serves a model, which may be in no table. Raises `NotFound`, `NotReady`."""
+        self.versions(name, version)
         if self.draining:
             raise NotReady("this replica is draining")
         if not self.pool.ready:

@@ -70,7 +70,7 @@ class Call:
         self.started = False
         self.zipped = False
         """Whether answers are compressed."""
-        self.deadline = time.monotonic() + service.timeout_s
+        self.deadline = service.deadline()
         self.client_deadline = math.inf
         """What `grpc-timeout` alone says: it is a stream's, whose requests each have the service's time."""
 

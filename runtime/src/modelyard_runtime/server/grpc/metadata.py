@@ -15,7 +15,6 @@ from modelyard_runtime.server.about import (
     VERSION,
     declared,
     is_ready,
-    versions_of,
 )
 from modelyard_runtime.server.grpc.calls import Call
 from modelyard_runtime.server.grpc.inference import SERVICE
@@ -39,7 +38,7 @@ async def _server_metadata(_call: Call, _asked: Message) -> Message:
 
 
 async def _model_metadata(call: Call, asked: pb.ModelMetadataRequest) -> Message:
-    versions = versions_of(call.service, asked.name, asked.version)
+    versions = call.service.versions(asked.name, asked.version)
     inputs, outputs = declared(call.service, asked.name, asked.version)
     return pb.ModelMetadataResponse(
         name=asked.name or call.service.contract.service,

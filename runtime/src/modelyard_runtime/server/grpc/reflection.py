@@ -17,7 +17,7 @@ from modelyard_runtime.server.grpc.calls import Call
 from modelyard_runtime.server.grpc.messages import health_pb2
 from modelyard_runtime.server.grpc.messages import reflection_pb2 as pb
 from modelyard_runtime.server.grpc.methods import Method, parse
-from modelyard_runtime.server.grpc.streams import Incoming, patiently
+from modelyard_runtime.server.grpc.streams import Incoming, stream
 from modelyard_runtime.server.problems import INVALID_ARGUMENT, NOT_FOUND
 from modelyard_runtime.tfserving import predict_pb2, tensor_pb2
 
@@ -161,20 +161,12 @@ def _describe(file: FileDescriptor, reply: pb.ServerReflectionResponse) -> None:
             pending += one.dependencies
 
 
-async def _reflect(call: Call) -> None:
-    await call.start()
-    await patiently(call, _converse(call))
-    await call.succeed()
-
-
-async def _converse(call: Call) -> None:
-    async with Incoming(call) as incoming:
-        async for message in incoming:
-            reply = answer(parse(pb.ServerReflectionRequest, message))
-            await call.answer((reply.SerializeToString(),), last=False)
+async def _respond(call: Call, _incoming: Incoming, message: bytes) -> None:
+    reply = answer(parse(pb.ServerReflectionRequest, message))
+    await call.answer((reply.SerializeToString(),), last=False)
 
 
 METHODS: dict[str, Method] = {
-    f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo": Method(_reflect)
+    f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo": stream(_respond)
     for version in VERSIONS
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Self
 
 from modelyard_runtime.oip import messages
@@ -15,11 +15,12 @@ from modelyard_runtime.oip.datatypes import OipError
 from modelyard_runtime.oip.messages import GrpcRequest
 from modelyard_runtime.scoring import InferStream
 from modelyard_runtime.server.grpc.calls import ENDINGS, PREFIX, PREFIX_SIZE, Call
-from modelyard_runtime.server.grpc.inference import SERVICE, not_tensors
+from modelyard_runtime.server.grpc.inference import SERVICE
 from modelyard_runtime.server.grpc.methods import Method
+from modelyard_runtime.server.inference import not_tensors, request_for
 from modelyard_runtime.server.problems import BadInput, Disconnected, ScoringTimeout, problem_of
 from modelyard_runtime.worker.replies import Inferred
-from modelyard_runtime.worker.requests import Buffer, InferRequest
+from modelyard_runtime.worker.requests import Buffer
 
 
 class Incoming:
@@ -119,16 +120,20 @@ async def patiently(call: Call, conversation: Coroutine[None, None, None]) -> No
         raise ScoringTimeout("the stream's grpc-timeout has passed") from error
 
 
-async def _model_stream_infer(call: Call) -> None:
-    await call.start()
-    await patiently(call, _converse(call))
-    await call.succeed()
+def stream(respond: Callable[[Call, Incoming, bytes], Awaitable[None]], *, counts: int = 0) -> Method:
+    """Make a method of a conversation: messages are responded to one after the other."""
 
+    async def converse(call: Call) -> None:
+        async with Incoming(call) as incoming:
+            async for message in incoming:
+                await respond(call, incoming, message)
 
-async def _converse(call: Call) -> None:
-    async with Incoming(call) as incoming:
-        async for message in incoming:
-            await _one(call, incoming, message)
+    async def perform(call: Call) -> None:
+        await call.start()
+        await patiently(call, converse(call))
+        await call.succeed()
+
+    return Method(perform, counts)
 
 
 async def _one(call: Call, incoming: Incoming, message: Buffer) -> None:
@@ -145,9 +150,8 @@ async def _one(call: Call, incoming: Incoming, message: Buffer) -> None:
 
 async def _answer(call: Call, incoming: Incoming, asked: GrpcRequest) -> None:
     service = call.service
-    pool = service.pools.get((asked.model, asked.version)) or await service.find(asked.model, asked.version)
-    headers = call.scope["headers"] if pool.description is None or pool.description.needs_headers else ()
-    request = InferRequest(asked.inputs, asked.outputs, headers)
+    pool = service.pools.get((asked.model, asked.version)) or service.find(asked.model, asked.version)
+    request = request_for(pool, asked.inputs, asked.outputs, call.scope)
     deadline = min(service.deadline(), call.client_deadline)
     reply = await pool.submit(request, deadline, incoming.gone)
     model = asked.model or service.contract.service
@@ -178,4 +182,4 @@ async def _tell(call: Call, error: Exception, identifier: bytes) -> None:
     await call.answer((answer.SerializeToString(),), last=False)
 
 
-METHODS = {f"{SERVICE}ModelStreamInfer": Method(_model_stream_infer, counts=1)}
+METHODS = {f"{SERVICE}ModelStreamInfer": stream(_one, counts=1)}

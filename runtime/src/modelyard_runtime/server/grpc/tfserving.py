@@ -5,16 +5,15 @@ from __future__ import annotations
 from google.protobuf.message import Message
 
 from modelyard_runtime.oip.datatypes import OipError
-from modelyard_runtime.server.about import declared, is_ready, versions_of
+from modelyard_runtime.server.about import declared, is_ready
 from modelyard_runtime.server.grpc.calls import Call
-from modelyard_runtime.server.grpc.inference import not_tensors
 from modelyard_runtime.server.grpc.methods import Method, parse, unary
+from modelyard_runtime.server.inference import not_tensors, request_for
 from modelyard_runtime.server.problems import BadInput
 from modelyard_runtime.server.service import Service
 from modelyard_runtime.tfserving import predict
 from modelyard_runtime.tfserving import predict_pb2 as pb
 from modelyard_runtime.worker.replies import Inferred
-from modelyard_runtime.worker.requests import InferRequest
 
 PREDICTION_SERVICE = "/tensorflow.serving.PredictionService/"
 MODEL_SERVICE = "/tensorflow.serving.ModelService/"
@@ -30,9 +29,8 @@ async def _predict(call: Call) -> None:
         asked = predict.decode(message, limit_bytes=service.contract.max_body_bytes)
     except OipError as error:
         raise BadInput(str(error), place=error.place) from error
-    pool = service.pools.get((asked.model, asked.version)) or await service.find(asked.model, asked.version)
-    headers = call.scope["headers"] if pool.description is None or pool.description.needs_headers else ()
-    request = InferRequest(asked.inputs, asked.outputs, headers)
+    pool = service.pools.get((asked.model, asked.version)) or service.find(asked.model, asked.version)
+    request = request_for(pool, asked.inputs, asked.outputs, call.scope)
     reply = await pool.submit(request, call.deadline, call.gone)
     if type(reply) is not Inferred:
         raise not_tensors(reply)
@@ -47,7 +45,7 @@ async def _metadata(call: Call, asked: pb.GetModelMetadataRequest) -> Message:
         if field != _SIGNATURES:
             raise BadInput(f"metadata '{field}' is not known; there is {_SIGNATURES}", place="metadata_field")
     model, version = _names(asked.model_spec)
-    versions = versions_of(call.service, model, version)
+    versions = call.service.versions(model, version)
     made = predict.signatures(*declared(call.service, model, version))
     answer = pb.GetModelMetadataResponse(
         model_spec=predict.specification(model or call.service.contract.service, version or versions[-1])
@@ -60,7 +58,7 @@ async def _metadata(call: Call, asked: pb.GetModelMetadataRequest) -> Message:
 async def _status(call: Call, asked: pb.GetModelStatusRequest) -> Message:
     model, version = _names(asked.model_spec)
     answer = pb.GetModelStatusResponse()
-    for one in versions_of(call.service, model, version):
+    for one in call.service.versions(model, version):
         if one.isdecimal() and version in {"", one}:
             _describe(call.service, model, one, answer.model_version_status.add(version=int(one)))
     return answer
