@@ -117,6 +117,11 @@ class StartContract:
     log_files: int = 4
     version: int = CONTRACT_VERSION
 
+    def backoff_s(self, failures: int) -> float:
+        """Return how long to wait after the n-th failure in a row: doubling, up to the limit."""
+        doubled = self.backoff_initial_s * 2.0 ** min(max(failures - 1, 0), 30)
+        return min(doubled, self.backoff_max_s)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReplicaState:
@@ -136,7 +141,7 @@ class ReplicaState:
     cause: str = ""
     remedy: str = ""
     cause_class: str = ""
-    """What kind of thing `cause` is: a name of `modelyard_runtime.replica.exits`; empty = none yet."""
+    """What kind of thing `cause` is: a name of `modelyard_runtime.causes`; empty = none yet."""
     exit_status: int | None = None
     resident_bytes: int = 0
     started_at: float = 0.0

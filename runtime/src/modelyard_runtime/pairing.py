@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+
+from modelyard_runtime.causes import StartFailure
 
 ADMIN_FILE = "admin.sock"
 """Envoy's admin, in the run folder."""
@@ -16,26 +17,18 @@ DRAIN_PATH = "/modelyard/drain"
 _FAILURE_FILE = "failure.json"
 
 
-class ToldFailure(NamedTuple):
-    """Why the server cannot serve; `exit_code` is the cause class of `replica.exits`."""
-
-    cause: str
-    remedy: str
-    exit_code: int
-
-
-def leave_failure(run_dir: Path, failure: ToldFailure) -> None:
+def leave_failure(run_dir: Path, failure: StartFailure) -> None:
     """Say, in the server, why it cannot serve; atomic."""
     temporary = run_dir / f".{_FAILURE_FILE}"
     temporary.write_text(json.dumps(failure._asdict()), encoding="utf-8")
     temporary.replace(run_dir / _FAILURE_FILE)
 
 
-def find_failure(run_dir: Path) -> ToldFailure | None:
+def find_failure(run_dir: Path) -> StartFailure | None:
     """Return, in the parent, what the server said; None where there is nothing to tell."""
     try:
         said = json.loads((run_dir / _FAILURE_FILE).read_text(encoding="utf-8"))
-        return ToldFailure(str(said["cause"]), str(said["remedy"]), int(said["exit_code"]))
+        return StartFailure(str(said["cause"]), str(said["remedy"]), int(said["exit_code"]))
     except (OSError, ValueError, KeyError):
         return None
 

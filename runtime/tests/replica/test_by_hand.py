@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from modelyard_runtime.replica import exits
+from modelyard_runtime import causes
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "run-one-replica.md"
 PROGRAM = str(Path(sys.executable).parent / "modelyard-replica")
@@ -74,5 +74,5 @@ def test_the_exit_code_says_what_class_of_cause_it_was(folder: Path, script: str
 
 def test_the_page_lists_every_exit_code():
     assert re.findall(r"^\| (\d+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE) == [
-        str(int(code)) for code in exits.CauseClass
+        str(int(code)) for code in causes.CauseClass
     ]

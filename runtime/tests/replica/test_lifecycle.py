@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from modelyard_runtime.causes import CauseClass
 from modelyard_runtime.contract import Probe, StartContract, write_contract
-from modelyard_runtime.replica.exits import CauseClass
 from modelyard_runtime.replica.lifecycle import (
     Action,
     DrainAsked,
@@ -24,7 +24,6 @@ from modelyard_runtime.replica.lifecycle import (
     Tick,
     WarmedUp,
     advance,
-    backoff_s,
     begin,
 )
 from modelyard_runtime.replica.logs import RotatingLog
@@ -110,7 +109,7 @@ def test_a_failure_restarts_after_its_back_off_and_keeps_its_cause():
 
 @given(st.integers(1, 10_000))
 def test_the_back_off_doubles_up_to_its_limit(failures: Any):
-    assert 1 <= backoff_s(failures, CONTRACT) <= backoff_s(failures + 1, CONTRACT) <= 8
+    assert 1 <= CONTRACT.backoff_s(failures) <= CONTRACT.backoff_s(failures + 1) <= 8
 
 
 def test_a_minute_of_health_starts_the_back_off_anew():

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from modelyard_runtime.causes import EXIT_USAGE
 from modelyard_runtime.contract import CONTRACT_FILE, StartContract, write_contract
 from modelyard_runtime.replica.arguments import ByHand, WrongArguments, parse
 from modelyard_runtime.replica.console import ByHandWatcher, Teller, TerminalLog
-from modelyard_runtime.replica.exits import EXIT_USAGE
 from modelyard_runtime.replica.layout import WrongModels, find_models, lay_out, model_dir
 from modelyard_runtime.replica.lifecycle import Life
 from modelyard_runtime.replica.ports import free_port

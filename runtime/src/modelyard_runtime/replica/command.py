@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from modelyard_runtime.causes import EXIT_USAGE
 from modelyard_runtime.contract import ContractError, read_contract
-from modelyard_runtime.replica.exits import EXIT_USAGE
 from modelyard_runtime.replica.logs import RotatingLog
 from modelyard_runtime.replica.supervisor import Supervisor
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, TextIO
 
+from modelyard_runtime.causes import CauseClass
 from modelyard_runtime.contract import StartContract
-from modelyard_runtime.replica.exits import CauseClass
 from modelyard_runtime.replica.lifecycle import DrainAsked, Event, Life, Phase, StopAsked, WarmedUp
 from modelyard_runtime.replica.logs import copying
 

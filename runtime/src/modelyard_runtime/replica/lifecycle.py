@@ -8,8 +8,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, replace
 
+from modelyard_runtime.causes import CauseClass
 from modelyard_runtime.contract import StartContract
-from modelyard_runtime.replica.exits import CauseClass
 
 HEALTHY_S = 60.0
 """Ready this long, a death counts as the first again: the back-off starts small."""
@@ -147,12 +147,6 @@ def advance(  # noqa: PLR0911  # one return an event: a table, read downwards
             return _tick(life, contract, now_s)
 
 
-def backoff_s(failures: int, contract: StartContract) -> float:
-    """Return how long to wait after the n-th failure in a row: doubling, up to the limit."""
-    doubled = contract.backoff_initial_s * 2.0 ** min(max(failures - 1, 0), 30)
-    return min(doubled, contract.backoff_max_s)
-
-
 def _polled(life: Life, event: Polled, contract: StartContract, now_s: float) -> Step:
     if life.phase is Phase.STARTING and event.ready and not life.warming:
         if contract.sample:
@@ -252,7 +246,7 @@ def _failed(life: Life, failure: Failed, contract: StartContract, now_s: float) 
         since_s=now_s,
         warming=False,
         failures=failures,
-        restart_at_s=now_s + backoff_s(failures, contract),
+        restart_at_s=now_s + contract.backoff_s(failures),
     )
     return waiting, (Action.KILL_SERVER,)
 

@@ -10,9 +10,9 @@ import sys
 import threading
 from pathlib import Path
 
+from modelyard_runtime.causes import CauseClass, class_of, killed_by
 from modelyard_runtime.contract import SOCKET_FILE, StartContract
 from modelyard_runtime.pairing import ADMIN_FILE, find_failure, forget_failure
-from modelyard_runtime.replica.exits import CauseClass, class_of
 from modelyard_runtime.replica.lifecycle import Failed
 from modelyard_runtime.replica.logs import Log
 from modelyard_runtime.replica.memory import MemoryGroup, make_group, resident_bytes, spell
@@ -183,10 +183,4 @@ class Server:
 
 def in_words(status: int) -> str:
     """Say how a process ended."""
-    if status >= 0:
-        return f"exited with code {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    return f"was killed by {name}"
+    return f"exited with code {status}" if status >= 0 else killed_by(status)

@@ -6,7 +6,7 @@ This room may import `worker` and `contract`.
 """
 
 from modelyard_runtime.scoring.making import make_pool
-from modelyard_runtime.scoring.pool import Pool, StartFailure
+from modelyard_runtime.scoring.pool import Pool
 from modelyard_runtime.scoring.refusals import Left, Overloaded, Refusal, TimedOut, Unready
 from modelyard_runtime.scoring.streams import Channel, InferStream, ScoreStream
 from modelyard_runtime.worker.failures import Failure
@@ -20,7 +20,6 @@ __all__ = [
     "Pool",
     "Refusal",
     "ScoreStream",
-    "StartFailure",
     "TimedOut",
     "Unready",
     "make_pool",

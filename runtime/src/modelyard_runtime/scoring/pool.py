@@ -12,8 +12,9 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from modelyard_runtime.causes import StartFailure
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.scoring.jobs import DrainRate, Gone, Job
 from modelyard_runtime.scoring.refusals import Left, Overloaded, TimedOut, Unready
@@ -24,14 +25,6 @@ _WATCH_AFTER_S = 0.025
 """A place in the queue is mostly held for less: only then is it worth a task that sees the client leave."""
 _EARLY_S = 0.002
 """uvloop's clock has milliseconds: a timer may come this much before its time."""
-
-
-class StartFailure(NamedTuple):
-    """Why a script cannot serve; `exit_code` is the cause class (see docs/reference/replica.md)."""
-
-    cause: str
-    remedy: str
-    exit_code: int
 
 
 class Pool(abc.ABC):

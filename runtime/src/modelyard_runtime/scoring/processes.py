@@ -12,15 +12,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from modelyard_runtime.causes import CauseClass, StartFailure
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.scoring.dispatching import Crew, dispatch_for
 from modelyard_runtime.scoring.jobs import Job
-from modelyard_runtime.scoring.pool import Pool, StartFailure
+from modelyard_runtime.scoring.pool import Pool
 from modelyard_runtime.scoring.refusals import TimedOut
-from modelyard_runtime.scoring.restarting import delay_s
 from modelyard_runtime.scoring.spawning import (
-    CANNOT_START,
-    INIT_TIMED_OUT,
     exit_code_for,
     in_words,
     interpreter,
@@ -134,11 +132,8 @@ class ProcessPool(Pool):
         log.error("worker %d %s; a fresh one is started", worker.pid, why)
         self._failed_starts += not worker.was_ready
         self._see_who_is_left()
-        pause_s = delay_s(
-            self._failed_starts,
-            initial_s=self.contract.backoff_initial_s,
-            longest_s=self.contract.backoff_max_s,
-        )
+        # one that has served is replaced at once, one that cannot start ever later
+        pause_s = self.contract.backoff_s(self._failed_starts) if self._failed_starts else 0.0
         self._timers[f"restart after {worker.pid}"] = self._loop.call_later(
             pause_s, self._start_again, worker.pid
         )
@@ -165,7 +160,7 @@ class ProcessPool(Pool):
         failure = StartFailure(
             f"no worker process can be started with {python}: {error.strerror or error}",
             "the environment is damaged or the machine is out of memory or processes: see `engine doctor`",
-            CANNOT_START,
+            CauseClass.CANNOT_START,
         )
         if not self._complete:
             self._give_up(failure)
@@ -179,7 +174,7 @@ class ProcessPool(Pool):
         worker.kill(f"was ended because {cause}")
         if not self._complete:
             remedy = "make init() faster, or raise the start-up timeout"
-            self._give_up(StartFailure(cause, remedy, INIT_TIMED_OUT))
+            self._give_up(StartFailure(cause, remedy, CauseClass.INIT_TIMED_OUT))
 
     def _give_up(self, failure: StartFailure) -> None:
         """Fail the first start: the replica's parent decides what comes next."""

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelyard_runtime import worker
+from modelyard_runtime.causes import CauseClass, killed_by
 from modelyard_runtime.contract import StartContract
 
 PROGRAM = str(Path(worker.__file__).parent)
 _LOADER_VARIABLES = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "PYTHONPATH", "PYTHONHOME")
 """What the Python inside Envoy needed to start: the user's interpreter must not inherit it."""
-INIT_EXITED, INIT_TIMED_OUT, KILLED_FOR_MEMORY, WORKER_CRASHED, CANNOT_START = 15, 16, 17, 18, 19
-"""Cause classes, as `modelyard_runtime.replica.exits` lists them."""
 
 
 class Child(NamedTuple):
@@ -73,13 +72,7 @@ def kill_group(pid: int) -> None:
 
 def in_words(status: int) -> str:
     """Say how a worker process ended: a sentence without its subject."""
-    if status >= 0:
-        return f"left with exit status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    return f"was killed by {name}"
+    return f"left with exit status {status}" if status >= 0 else killed_by(status)
 
 
 def remedy_for(status: int) -> str:
@@ -91,8 +84,8 @@ def remedy_for(status: int) -> str:
     return "something called exit: raise an exception instead, so that the request gets an answer"
 
 
-def exit_code_for(status: int) -> int:
+def exit_code_for(status: int) -> CauseClass:
     """Return the cause class of a worker that died before it could serve."""
     if status >= 0:
-        return INIT_EXITED
-    return KILLED_FOR_MEMORY if status == -signal.SIGKILL else WORKER_CRASHED
+        return CauseClass.INIT_EXITED
+    return CauseClass.OUT_OF_MEMORY if status == -signal.SIGKILL else CauseClass.PROCESS_DIED

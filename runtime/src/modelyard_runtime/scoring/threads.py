@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from modelyard_runtime.causes import StartFailure
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.scoring.batching import Arrivals, wait_s
 from modelyard_runtime.scoring.jobs import Job
-from modelyard_runtime.scoring.pool import Pool, StartFailure
+from modelyard_runtime.scoring.pool import Pool
 from modelyard_runtime.scoring.refusals import TimedOut
 from modelyard_runtime.scoring.streams import DEPTH, Channel, InferStream, ScoreStream
 from modelyard_runtime.worker.failures import Failure, ScriptRaised

@@ -14,10 +14,10 @@ import os
 import threading
 from typing import Any, Protocol
 
+from modelyard_runtime.causes import StartFailure
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.scoring.jobs import Job
 from modelyard_runtime.scoring.line import Credit, Line, batch
-from modelyard_runtime.scoring.pool import StartFailure
 from modelyard_runtime.scoring.spawning import kill_group, spawn
 from modelyard_runtime.scoring.streams import DEPTH, Channel, InferStream, ScoreStream
 from modelyard_runtime.worker import frames as kinds

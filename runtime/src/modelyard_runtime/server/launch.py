@@ -16,8 +16,9 @@ import signal
 import sys
 from pathlib import Path
 
+from modelyard_runtime.causes import CauseClass, StartFailure
 from modelyard_runtime.contract import StartContract, read_contract
-from modelyard_runtime.pairing import ToldFailure, leave_failure
+from modelyard_runtime.pairing import leave_failure
 from modelyard_runtime.replica.libpython import LibpythonMissing, find_libpython
 
 CONTRACT_VARIABLE = "MODELYARD_START"
@@ -25,12 +26,10 @@ INTERPRETER_VARIABLE = "MODELYARD_INTERPRETER"
 LOADER_VARIABLES = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "PYTHONPATH", "PYTHONHOME")
 """What the embedded Python needs to start; user code never sees our values."""
 EXIT_UNABLE = 3
-EXIT_CANNOT_START = 19
-"""The cause class of a machine on which the runtime cannot start (see docs/reference/replica.md)."""
-_NO_MULTI_MODEL = ToldFailure(
+_NO_MULTI_MODEL = StartFailure(
     "this release's replicas do not load models by name",
     "take multi_model out of engine.yaml: init() finds every model under AZUREML_MODEL_DIR",
-    EXIT_CANNOT_START,
+    CauseClass.CANNOT_START,
 )
 _PR_SET_PDEATHSIG = 1
 
@@ -98,7 +97,7 @@ def environment(path: Path, *, libpython: str) -> dict[str, str]:
 def report(contract: StartContract, error: Exception) -> None:
     """Leave the reason where the parent looks for it."""
     remedy = getattr(error, "remedy", "install modelyard-runtime with its extra: modelyard-runtime[serve]")
-    leave_failure(Path(contract.run_dir), ToldFailure(str(error), remedy, EXIT_CANNOT_START))
+    leave_failure(Path(contract.run_dir), StartFailure(str(error), remedy, CauseClass.CANNOT_START))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard_runtime.contract import StartContract
-from modelyard_runtime.pairing import ToldFailure, leave_failure
+from modelyard_runtime.pairing import leave_failure
 from modelyard_runtime.scoring import Pool, make_pool
 from modelyard_runtime.server.cors import Cors
 from modelyard_runtime.server.problems import NotFound, NotReady
@@ -97,7 +97,7 @@ class Service:
     def _pool_changed(self, pool: Pool) -> None:
         self.pools = self._names() if pool.ready and not self.draining else {}
         if pool.failure is not None:
-            leave_failure(Path(self.contract.run_dir), ToldFailure(*pool.failure))
+            leave_failure(Path(self.contract.run_dir), pool.failure)
 
     def _names(self) -> dict[tuple[str, str], Pool]:
         return {

@@ -35,7 +35,7 @@ class ResultUnusable(Failure):
 class ScriptError(Exception):
     """The script cannot serve at all: `cause` in one line (`str()`), `remedy` says what to change.
 
-    `exit_code` tells cause classes apart: see `modelyard_runtime.replica.exits`.
+    `exit_code` tells cause classes apart: see `modelyard_runtime.causes`.
     """
 
     def __init__(self, cause: str, *, remedy: str, exit_code: int = 10) -> None:

@@ -1,11 +1,15 @@
 """Why a replica could not serve, as classes that a program can tell apart.
 
 A class's number is the exit code of a replica started by hand; its name is `cause_class` in `state.json`.
+Parent and server both use them; standard library only, as the parent is. The worker, which may know nothing
+of the runtime, has the numbers of its own causes in `worker.explaining` and `worker.failures`.
 """
 
 from __future__ import annotations
 
 import enum
+import signal
+from typing import NamedTuple
 
 EXIT_USAGE = 2
 """The arguments, or the contract, make no sense."""
@@ -34,6 +38,23 @@ class CauseClass(enum.IntEnum):
         return self.name.lower().replace("_", "-")
 
 
+class StartFailure(NamedTuple):
+    """Why a script cannot serve; `exit_code` is the number of a cause class."""
+
+    cause: str
+    remedy: str
+    exit_code: int
+
+
 def class_of(exit_code: int) -> CauseClass | None:
     """Return the class of this number, if there is one."""
     return CauseClass(exit_code) if exit_code in CauseClass._value2member_map_ else None
+
+
+def killed_by(status: int) -> str:
+    """Say which signal ended a process, by its (negative) exit status."""
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return f"was killed by {name}"
