@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from modelyard_runtime.oip import messages
 from modelyard_runtime.oip import open_inference_pb2 as pb
 from modelyard_runtime.oip.datatypes import DATATYPES, OipError
-from modelyard_runtime.oip.tensors import pack_bytes
 from modelyard_runtime.oip.wire import split_request
+from modelyard_runtime.worker.nested import packed
 from modelyard_runtime.worker.requests import Tensor
 
 TYPED = {
@@ -35,7 +35,7 @@ text = st.text(max_size=20)
 
 def raw_of(datatype: str, values: Any) -> bytes:
     if datatype == "BYTES":
-        return pack_bytes(values)
+        return packed(values)
     if datatype == "BOOL":
         return np.array(values).tobytes()
     return np.array(values, f"<{NUMPY[datatype[:2]]}{DATATYPES[datatype].size}").tobytes()

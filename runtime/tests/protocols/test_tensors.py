@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from modelyard_runtime.oip.datatypes import BYTES, DATATYPES, MAX_ELEMENTS, MAX_RANK, OipError
 from modelyard_runtime.oip.tensors import (
-    elements_of,
     from_items,
     from_raw,
     from_values,
     pack_bf16,
-    pack_bytes,
     to_values,
 )
+from modelyard_runtime.worker.nested import elements, packed
 from modelyard_runtime.worker.requests import Tensor
 
 DTYPES = {
@@ -113,7 +112,7 @@ def test_text_survives_raw_and_as_values(texts: list[str]):
 @given(st.lists(st.binary()))
 def test_bytes_survive_as_typed_items(items: list[bytes]):
     tensor = from_items("x", BYTES, (len(items),), items, place="inputs[0]")
-    assert [bytes(item) for item in elements_of(tensor.data)] == items
+    assert list(elements(tensor.data)) == items
 
 
 @given(
@@ -188,6 +187,6 @@ def test_shapes_that_nobody_could_hold_are_refused_whatever_comes_with_them(shap
 
 
 def test_bytes_that_are_no_text_are_for_binary_data_only():
-    tensor = from_raw("x", BYTES, (1,), pack_bytes([b"\xff"]), place="inputs[0]")
+    tensor = from_raw("x", BYTES, (1,), packed([b"\xff"]), place="inputs[0]")
     with pytest.raises(OipError, match="binary data"):
         to_values(tensor)

@@ -90,37 +90,39 @@ async def build(
         folder = await ensure(lock, interpreter, runtime=shelf.runtime, home=shelf.home, on_line=on_line)
         return folder, None
     python = await _interpreter(None)
-    server = await solve(
-        _SERVER,
-        interpreter=python,
-        runtime=shelf.runtime,
-        home=shelf.home,
-        records=shelf.records,
-        on_line=on_line,
-    )
+    server = await _solve(_SERVER, python, shelf, runtime=shelf.runtime, on_line=on_line)
     front = await ensure(server, python, runtime=shelf.runtime, home=shelf.home, on_line=on_line)
     return front, await ensure(lock, interpreter, runtime=None, home=shelf.home, on_line=on_line)
 
 
 async def _together(spec: EnvironmentSpec, shelf: Shelf, on_line: OnLine | None) -> Arrangement:
     interpreter = await _interpreter(spec.python)
-    lock = await solve(
-        spec,
-        interpreter=interpreter,
-        runtime=shelf.runtime,
-        home=shelf.home,
-        records=shelf.records,
-        on_line=on_line,
-    )
+    lock = await _solve(spec, interpreter, shelf, runtime=shelf.runtime, on_line=on_line)
     return Arrangement("thread", lock, interpreter)
 
 
 async def _alone(spec: EnvironmentSpec, shelf: Shelf, on_line: OnLine | None, *, why: str) -> Arrangement:
     interpreter = await _interpreter(spec.python, serving=False)
-    lock = await solve(
-        spec, interpreter=interpreter, runtime=None, home=shelf.home, records=shelf.records, on_line=on_line
-    )
+    lock = await _solve(spec, interpreter, shelf, runtime=None, on_line=on_line)
     return Arrangement("process", lock, interpreter, why)
+
+
+async def _solve(
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    shelf: Shelf,
+    *,
+    runtime: RuntimeWheel | None,
+    on_line: OnLine | None,
+) -> Lock:
+    return await solve(
+        spec,
+        interpreter=interpreter,
+        runtime=runtime,
+        home=shelf.home,
+        records=shelf.records,
+        on_line=on_line,
+    )
 
 
 async def _why_not_together(spec: EnvironmentSpec, shelf: Shelf) -> str | None:

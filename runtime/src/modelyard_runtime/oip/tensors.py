@@ -6,11 +6,12 @@ Pure, and without numpy: a front whose script runs in another process need not l
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
 from modelyard_runtime.oip.datatypes import BYTES, DATATYPES, MAX_RANK, Datatype, OipError, count, find
+from modelyard_runtime.worker.nested import elements, of_bf16, packed
 from modelyard_runtime.worker.requests import Buffer, Tensor
 
 __all__ = ["BYTES", "DATATYPES", "OipError", "Tensor", "from_items", "from_raw", "from_values", "to_values"]
@@ -65,30 +66,15 @@ def to_values(tensor: Tensor) -> Sequence[Any]:
     kind, data = DATATYPES[tensor.datatype], tensor.data
     if tensor.datatype == BYTES:
         try:
-            return [str(item, "utf-8") for item in elements_of(data)]
+            return [str(item, "utf-8") for item in elements(data)]
         except UnicodeDecodeError as error:
             raise OipError(
                 f"tensor '{tensor.name}' has bytes that are not UTF-8: ask for it as binary data",
                 place=tensor.name,
             ) from error
     if tensor.datatype == "BF16":
-        return _unpack_bf16(data)
+        return of_bf16(data)
     return struct.unpack(f"<{len(data) // kind.size}{kind.code}", data)
-
-
-def elements_of(data: Buffer) -> Iterator[memoryview]:
-    """Walk through checked BYTES data."""
-    view = memoryview(data)
-    position, end = 0, len(view)
-    while position < end:
-        start = position + _LENGTH.size
-        position = start + _LENGTH.unpack_from(view, position)[0]
-        yield view[start:position]
-
-
-def pack_bytes(items: Sequence[bytes]) -> bytes:
-    """Write BYTES elements, each behind its length."""
-    return b"".join(chain.from_iterable((_LENGTH.pack(len(item)), item) for item in items))
 
 
 def pack_bf16(values: Sequence[float]) -> bytes:
@@ -106,16 +92,9 @@ def pack_bf16(values: Sequence[float]) -> bytes:
     return struct.pack(f"<{len(halves)}H", *halves)
 
 
-def _unpack_bf16(data: Buffer) -> Sequence[float]:
-    """Widen: the upper half of an FP32 is all there is."""
-    wide = bytearray(2 * len(data))
-    wide[2::4], wide[3::4] = memoryview(data)[0::2], memoryview(data)[1::2]
-    return struct.unpack(f"<{len(data) // 2}f", wide)
-
-
 def _pack(name: str, datatype: str, kind: Datatype, items: Sequence[Any], place: str) -> bytes:
     if datatype == BYTES:
-        return pack_bytes([item.encode() if isinstance(item, str) else item for item in items])
+        return packed([item.encode() if isinstance(item, str) else item for item in items])
     try:
         return _pack_numbers(kind, items)
     except (struct.error, OverflowError) as error:

@@ -60,9 +60,7 @@ class ThreadPool(Pool):
             self._script = load(contract.code_dir, contract.entry, batching=batching, compat=contract.compat)
             doing = "init()"
             self._script.init()
-        except (
-            BaseException
-        ) as error:  # a script may raise anything, SystemExit too: it is why it cannot serve
+        except BaseException as error:  # a script may raise anything: it is why it cannot serve
             log.exception("%s failed", doing)
             cause, remedy = explain(error, contract.code_dir, doing)
             self._tell(self._broken, StartFailure(cause, remedy, exit_code_of(error, doing)))
@@ -132,22 +130,16 @@ class ThreadPool(Pool):
     def _hand_back(self, job: Job, outcome: Any) -> None:
         if isinstance(outcome, BaseException):
             self._tell(self._finished, job, None, _failure_of(outcome))
-        elif type(outcome) is StreamReply:
-            credit = threading.Semaphore(DEPTH)
-            channel = Channel(taken=credit.release, left=credit.release)
-            self._pour(job, outcome.chunks, ScoreStream(outcome.status, outcome.headers, channel), credit)
-        elif type(outcome) is InferredStream:
-            credit = threading.Semaphore(DEPTH)
-            channel = Channel(taken=credit.release, left=credit.release)
-            self._pour(job, outcome.parts, InferStream(channel), credit)
+        elif type(outcome) is StreamReply or type(outcome) is InferredStream:
+            self._pour(job, outcome)
         else:
             self._tell(self._finished, job, outcome, None)
 
-    def _pour(
-        self, job: Job, pieces: Iterator[Any], stream: ScoreStream | InferStream, credit: threading.Semaphore
-    ) -> None:
-        channel: Channel = stream[-1]
-        self._tell(self._streaming, job, stream)
+    def _pour(self, job: Job, reply: StreamReply | InferredStream) -> None:
+        credit = threading.Semaphore(DEPTH)
+        channel = Channel(taken=credit.release, left=credit.release)
+        self._tell(self._streaming, job, _front_of(reply, channel))
+        pieces: Iterator[Any] = reply[-1]
         failure: BaseException | None = None
         try:
             for piece in pieces:
@@ -176,3 +168,10 @@ def _failure_of(error: BaseException) -> Failure:
         return error
     log.error("the worker failed", exc_info=error)
     return ScriptRaised(f"{type(error).__name__} in the worker")
+
+
+def _front_of(reply: StreamReply | InferredStream, channel: Channel) -> ScoreStream | InferStream:
+    """Return a stream as the front sees it."""
+    if isinstance(reply, StreamReply):
+        return ScoreStream(reply.status, reply.headers, channel)
+    return InferStream(channel)

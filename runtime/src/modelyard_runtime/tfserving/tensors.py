@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from modelyard_runtime.oip.datatypes import BYTES, OipError, count, find
-from modelyard_runtime.oip.tensors import elements_of, from_items, from_raw, to_values
+from modelyard_runtime.oip.tensors import from_items, from_raw, to_values
 from modelyard_runtime.oip.wire import varint
 from modelyard_runtime.tfserving import tensor_pb2 as pb
+from modelyard_runtime.worker.nested import elements
 from modelyard_runtime.worker.requests import Buffer, Tensor
 
 
@@ -88,7 +89,7 @@ def encode(tensor: Tensor) -> pb.TensorProto:
 
 def _items(tensor: Tensor) -> Sequence[Any]:
     if tensor.datatype == BYTES:
-        return [bytes(item) for item in elements_of(tensor.data)]
+        return list(elements(tensor.data))
     if KINDS[DATA_TYPES[tensor.datatype]].field == _HALVES:
         return struct.unpack(f"<{len(tensor.data) // 2}H", tensor.data)
     return to_values(tensor)

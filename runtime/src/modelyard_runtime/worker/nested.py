@@ -43,10 +43,7 @@ def to_lists(tensor: Tensor) -> list[Any]:
     if tensor.datatype == BYTES:
         flat = [_text(tensor.name, element) for element in elements(tensor.data)]
     elif tensor.datatype == BF16:
-        halves = struct.unpack(f"<{len(tensor.data) // 2}H", tensor.data)
-        flat = struct.unpack(
-            f"<{len(halves)}f", struct.pack(f"<{len(halves)}I", *(half << 16 for half in halves))
-        )
+        flat = of_bf16(tensor.data)
     else:
         code = _CODES[tensor.datatype]
         flat = struct.unpack(f"<{len(tensor.data) // struct.calcsize('<' + code)}{code}", tensor.data)
@@ -70,6 +67,13 @@ def elements(data: Any) -> Iterator[bytes]:
         start = position + LENGTH.size
         position = start + LENGTH.unpack_from(view, position)[0]
         yield bytes(view[start:position])
+
+
+def of_bf16(data: Any) -> Sequence[float]:
+    """Read BF16 numbers: each is the upper half of an FP32."""
+    wide = bytearray(2 * len(data))
+    wide[2::4], wide[3::4] = memoryview(data)[0::2], memoryview(data)[1::2]
+    return struct.unpack(f"<{len(data) // 2}f", wide)
 
 
 def packed(items: Sequence[bytes]) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, List, Sequence, Union
 
 from . import aliases, declarations, signatures
 from .arrays import Arrays
 from .batches import alone, batches_of
 from .coroutines import Coroutines
+from .declarations import Declared
 from .description import Description
 from .explaining import exit_code_of, explain
 from .failures import Failure, ScriptError
@@ -75,6 +77,11 @@ class _Loading:
         self.strict = strict
         self.coroutines = Coroutines()
 
+    @cached_property
+    def declared(self) -> Declared:
+        """What the script says of its tensors."""
+        return declarations.read(self.module, self.entry)
+
     def script(self, init: Callable[[], Any], *, batching: bool) -> Script:
         """Put the script together."""
         runs, style = self._runs()
@@ -138,12 +145,11 @@ class _Loading:
             wants_headers=signature.wants_headers,
             coroutines=self.coroutines,
             arrays=arrays,
-            declared=declarations.read(self.module, self.entry),
+            declared=self.declared,
             strict=self.strict,
         )
 
     def _description(self, style: str, runs: Runs | None, infers: Infers | None) -> Description:
-        declared = declarations.read(self.module, self.entry)
         description = Description(
             style,
             needs_headers=any(
@@ -152,8 +158,8 @@ class _Loading:
                     infers is not None and infers.wants_headers,
                 )
             ),
-            tensors_in=declarations.listed(declared.inputs),
-            tensors_out=declarations.listed(declared.outputs),
+            tensors_in=declarations.listed(self.declared.inputs),
+            tensors_out=declarations.listed(self.declared.outputs),
         )
         if style != "schema":
             return description
