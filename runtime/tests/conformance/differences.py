@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from runtime.tests.conformance.comparing import Unequal
@@ -34,6 +34,18 @@ class Difference(NamedTuple):
             and self.theirs in (ANY, found.theirs)
             and self.ours in (ANY, found.ours)
         )
+
+
+def differing(
+    group: str,
+    cases: tuple[str, ...],
+    fields: Mapping[str, tuple[str | None, str | None]],
+    modes: tuple[str, ...] = (DEFAULT,),
+) -> tuple[Difference, ...]:
+    """Return the differences of cases that differ in the same fields, `{field: (theirs, ours)}`."""
+    return tuple(
+        Difference(group, cases, field, theirs, ours, modes) for field, (theirs, ours) in fields.items()
+    )
 
 
 class Topic(NamedTuple):
