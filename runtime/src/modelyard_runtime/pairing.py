@@ -14,6 +14,8 @@ ADMIN_FILE = "admin.sock"
 """Envoy's admin, in the run folder."""
 DRAIN_PATH = "/modelyard/drain"
 """POST on the replica's own socket, never routed: new requests are refused from now on."""
+BY_PYTHON = "x-modelyard-ask"
+"""A request with this header is never answered by Envoy itself: a probe must reach the interpreter."""
 _FAILURE_FILE = "failure.json"
 
 

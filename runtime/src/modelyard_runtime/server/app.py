@@ -91,7 +91,7 @@ async def _status(exchange: Exchange) -> None:
 
 async def _drain(exchange: Exchange) -> None:
     exchange.allow("POST")
-    exchange.service.drain()
+    await exchange.service.drain()
     await exchange.answer_json(exchange.service.status())
 
 

@@ -10,17 +10,22 @@ from typing import Any
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.pairing import leave_failure
 from modelyard_runtime.scoring import Pool, make_pool
+from modelyard_runtime.server.announcing import Announcer
 from modelyard_runtime.server.cors import Cors
 from modelyard_runtime.server.problems import NotFound, NotReady
 
 log = logging.getLogger(__name__)
 
+_HEARD_WITHIN_S = 1.0
+"""Envoy hears of a drain in milliseconds; where it does not, the drain is not held up for longer."""
+
 
 class Service:
     """What the routes share. Everything but the pools' workers lives on the event loop."""
 
-    def __init__(self, contract: StartContract) -> None:
+    def __init__(self, contract: StartContract, announcer: Announcer | None = None) -> None:
         self.contract = contract
+        self._announcer = announcer
         self.strict = contract.compat == "strict-v1"
         self.timeout_s = contract.timeout_s
         self.cors = Cors(contract.cors_origins)
@@ -54,12 +59,17 @@ class Service:
     async def close(self) -> None:
         """End the workers."""
         self.pools = {}
+        if self._announcer is not None:
+            self._announcer.close()
         await self.pool.close()
 
-    def drain(self) -> None:
-        """Refuse new requests from now on."""
+    async def drain(self) -> None:
+        """Refuse new requests from now on; returns once nobody hears any more that this replica is ready."""
         self.draining = True
         self.pools = {}
+        self._announce()
+        if self._announcer is not None and not await self._announcer.heard(within_s=_HEARD_WITHIN_S):
+            log.warning("Envoy may answer 'ready' a little longer: it has not heard of the drain")
 
     def deadline(self) -> float:
         """When a request that arrives now must be answered, on `time.monotonic()`."""
@@ -96,8 +106,13 @@ class Service:
 
     def _pool_changed(self, pool: Pool) -> None:
         self.pools = self._names() if pool.ready and not self.draining else {}
+        self._announce()
         if pool.failure is not None:
             leave_failure(Path(self.contract.run_dir), pool.failure)
+
+    def _announce(self) -> None:
+        if self._announcer is not None:
+            self._announcer.say(self.ready)
 
     def _names(self) -> dict[tuple[str, str], Pool]:
         return {
