@@ -16,6 +16,8 @@ DRAIN_PATH = "/modelyard/drain"
 """POST on the replica's own socket, never routed: new requests are refused from now on."""
 BY_PYTHON = "x-modelyard-ask"
 """A request with this header is never answered by Envoy itself: a probe must reach the interpreter."""
+READY_KEY = "modelyard.ready"
+"""In Envoy's runtime: of a hundred health requests, how many it answers by itself."""
 _FAILURE_FILE = "failure.json"
 
 

@@ -12,10 +12,10 @@ import socket
 import threading
 from pathlib import Path
 
+from modelyard_runtime.pairing import READY_KEY
+
 log = logging.getLogger(__name__)
 
-READY_KEY = "modelyard.ready"
-"""Of Envoy's runtime; its routes read it."""
 ALL, NONE = 100, 0
 """How many in a hundred health requests Envoy answers."""
 _DONE = b"HTTP/1.1 200 "

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 from modelyard_runtime.contract import StartContract, read_contract
+from modelyard_runtime.pairing import ADMIN_FILE
+from modelyard_runtime.server.announcing import Announcer
 from modelyard_runtime.server.app import Application
 from modelyard_runtime.server.launch import CONTRACT_VARIABLE, INTERPRETER_VARIABLE, LOADER_VARIABLES
 from modelyard_runtime.server.service import Service
@@ -20,7 +22,7 @@ def create() -> Application:
     """Build the application from the process's environment."""
     contract = read_contract(Path(os.environ[CONTRACT_VARIABLE]))
     _settle(contract)
-    return Application(Service(contract))
+    return Application(Service(contract, Announcer(Path(contract.run_dir) / ADMIN_FILE)))
 
 
 _SWITCH_S = 0.001

@@ -1,0 +1,10 @@
+"""What Envoy is told before it takes the process over: pyvoy's configuration, turned into a replica's.
+
+What lives here: the bootstrap, and the routes by which Envoy answers some requests itself. Pure: a contract
+in, JSON out; never a socket, and nothing that is slow to import, since every start waits for it.
+This room may import `contract` and `pairing`; `bootstrap` alone imports pyvoy.
+"""
+
+from modelyard_runtime.server.envoy.bootstrap import binary, configuration
+
+__all__ = ["binary", "configuration"]
