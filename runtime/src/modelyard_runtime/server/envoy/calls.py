@@ -46,6 +46,8 @@ _YES = b"\x08\x01"
 _MORE = 0x80
 """Marks a byte of a length that others follow."""
 _WITHOUT_FRAME = "application/x-protobuf"
+_OF_OTHERS = ("grpc-encoding", "content-length", "transfer-encoding")
+"""Headers of compressed calls, and of HTTP/1.1, which is no gRPC: Python says so."""
 _COMPARE, _BRIDGE = "compare", "bridge"
 _INSIDE, _SELF = "inside", "self"
 """The clusters: the listener inside Envoy, and this replica's own socket."""
@@ -55,7 +57,7 @@ local known = {%s}
 function envoy_on_request(call)
   local message = call:body()
   local asked = message and call:headers():get(":path") .. message:getBytes(0, message:length())
-  local by = call:streamInfo():protocol() == "HTTP/2" and known[asked] and "envoy" or "python"
+  local by = known[asked] and "envoy" or "python"
   call:streamInfo():dynamicMetadata():set("modelyard", "answered_by", by)
   call:clearRouteCache()
 end
@@ -130,7 +132,7 @@ def _routes(path: str) -> list[Json]:
     usual = [
         exactly(":method", "POST"),
         like("content-type", r"application/grpc(?:\+proto)?"),
-        absent("grpc-encoding"),
+        *map(absent, _OF_OTHERS),
     ]
     by_envoy = {
         "route": {"cluster": _INSIDE, "timeout": "0s"},
