@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -210,7 +211,7 @@ def test_without_a_group_what_is_resident_over_the_limit_is_killed(
     write_contract(contract, tmp_path / "start.json")
     (tmp_path / "e.py").write_text("")
     log = RotatingLog(tmp_path, max_bytes=10_000, files=1)
-    server = Server(contract, tmp_path / "start.json", log)
+    server = Server(contract, tmp_path / "start.json", log, ear=sys.stderr.fileno())
     server.start()
     assert not server.over_limit(1 << 20)
     assert server.over_limit((1 << 20) + 1)

@@ -6,11 +6,10 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
-from modelyard_runtime.causes import CauseClass, class_of, killed_by
+from modelyard_runtime.causes import CauseClass, StartFailure, class_of, killed_by
 from modelyard_runtime.contract import SOCKET_FILE, StartContract
 from modelyard_runtime.pairing import ADMIN_FILE, find_failure, forget_failure
 from modelyard_runtime.replica.lifecycle import Failed
@@ -18,6 +17,7 @@ from modelyard_runtime.replica.logs import Log
 from modelyard_runtime.replica.memory import MemoryGroup, make_group, resident_bytes, spell
 from modelyard_runtime.replica.ports import why_unusable
 from modelyard_runtime.replica.variables import server_environment
+from modelyard_runtime.server.launch import CannotLaunch, Parent, command, environment
 
 STOP_GRACE_S = 5.0
 """Envoy ends within milliseconds once nothing runs; after this it is killed."""
@@ -27,13 +27,14 @@ LAST_WORDS_S = 0.5
 
 
 class Server:
-    """One replica's server, started as often as it takes."""
+    """One replica's server, started as often as it takes; `ear` is the descriptor on which it is heard."""
 
-    def __init__(self, contract: StartContract, start_file: Path, log: Log) -> None:
+    def __init__(self, contract: StartContract, start_file: Path, log: Log, *, ear: int) -> None:
         self._contract = contract
         self._run_dir = Path(contract.run_dir)
         self._start_file = start_file
         self._log = log
+        self._ear = ear
         self._process: subprocess.Popen[bytes] | None = None
         self._group: MemoryGroup | None = None
         self._kills = 0
@@ -65,21 +66,46 @@ class Server:
             self._group = make_group(self._contract.replica, self._contract.memory_limit_bytes)
         self._kills = self._group.kills() if self._group is not None else 0
         self._watched_kill = False
-        argv = [sys.executable, "-I", "-m", "modelyard_runtime.server.launch", str(self._start_file)]
-        argv += ["--parent", str(os.getpid())]
-        if self._group is not None:
-            argv += ["--procs", str(self._group.procs)]
-        self._process = subprocess.Popen(
-            argv,
-            cwd=self._contract.code_dir,
-            env=server_environment(self._contract),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-        )
+        try:
+            self._process = self._spawn()
+        except CannotLaunch as error:
+            self._refused = Failed(
+                error.failure.cause, error.failure.remedy, class_of(error.failure.exit_code)
+            )
+            return
+        self._confine(self._process.pid)
         if self._process.stdout is not None:
             self._copier = self._log.follow(self._process.stdout)  # type: ignore[arg-type]  # a pipe is a BinaryIO in all we use
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        argv = command(self._contract)
+        parent = Parent(os.getpid(), self._ear)
+        try:
+            return subprocess.Popen(
+                argv,
+                cwd=self._contract.code_dir,
+                env=environment(server_environment(self._contract), self._start_file, parent),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(self._ear,),
+                process_group=0,
+            )
+        except OSError as error:
+            remedy = "install modelyard-runtime anew, or give back what is missing"
+            failure = StartFailure(f"the server cannot be started: {error}", remedy, CauseClass.CANNOT_START)
+            raise CannotLaunch(failure) from error
+
+    def _confine(self, pid: int) -> None:
+        """Move it into its memory group before it has loaded anything; where that fails, memory is watched."""
+        if self._group is None:
+            return
+        try:
+            self._group.procs.write_text(str(pid), encoding="ascii")
+        except OSError as error:
+            self._log.say(f"the memory limit is watched, not enforced by the kernel: {error}")
+            self._group.remove()
+            self._group = None
 
     def death(self) -> Failed | None:
         """Return why it died, once it has; None while it lives or was never started."""

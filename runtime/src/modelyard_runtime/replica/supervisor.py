@@ -1,6 +1,6 @@
 """The parent's loop: asks, listens, and does what the state machine decides.
 
-One thread, woken by signals, by the warm-up's end or by the clock.
+One thread, woken by signals, by the server's news, by the warm-up's end or by the clock.
 """
 
 from __future__ import annotations
@@ -36,13 +36,19 @@ from modelyard_runtime.replica.server import Server
 
 RESIDENT_PERIOD_S = 5.0
 _PAUSE_S = {
-    Phase.STARTING: 0.03,
+    Phase.STARTING: 0.5,
     Phase.DRAINING: 0.05,
     Phase.FAILED: 0.1,
     Phase.READY: 0.5,
     Phase.STOPPED: 0.0,
 }
-"""How long to sleep when nothing happens; ready is the period of the memory watch and of asking for dead workers."""
+"""How long to sleep when nothing happens; ready is the period of the memory watch and of asking for dead workers.
+
+A server that starts says when there is news: asking it more often would take time from what it loads.
+"""
+_EAGER_S = 1.0
+_EAGER_PAUSE_S = 0.02
+"""After news a server may still need a moment before it listens."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD)
 
 
@@ -62,7 +68,10 @@ class Supervisor:
         self._contract = contract
         self._log = log
         self._watcher = watcher
-        self._server = Server(contract, start_file, log)
+        self._wake_read, self._wake_write = os.pipe()
+        for descriptor in (self._wake_read, self._wake_write):
+            os.set_blocking(descriptor, False)
+        self._server = Server(contract, start_file, log, ear=self._wake_write)
         self._reporter = Reporter(contract, log)
         self._life = Life()
         self._resident = 0
@@ -71,9 +80,7 @@ class Supervisor:
         self._signals: list[int] = []
         self._warmed: list[WarmedUp] = []
         self._asked_to_end = 0
-        self._wake_read, self._wake_write = os.pipe()
-        for descriptor in (self._wake_read, self._wake_write):
-            os.set_blocking(descriptor, False)
+        self._eager_until_s = 0.0
 
     def run(self) -> Life:
         """Live; returns how it stood at the end."""
@@ -99,9 +106,13 @@ class Supervisor:
     def _pause(self) -> None:
         if self._signals or self._warmed or self._life.phase is Phase.STOPPED:
             return
-        select.select([self._wake_read], [], [], _PAUSE_S[self._life.phase])
+        pause_s = _PAUSE_S[self._life.phase]
+        if self._life.phase is Phase.STARTING and time.monotonic() < self._eager_until_s:
+            pause_s = _EAGER_PAUSE_S
+        select.select([self._wake_read], [], [], pause_s)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
+            self._eager_until_s = time.monotonic() + _EAGER_S
 
     def _events(self) -> list[Event]:
         now_s = time.monotonic()

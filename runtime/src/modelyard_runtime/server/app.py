@@ -11,7 +11,8 @@ import orjson
 
 from modelyard_runtime.contract import STATUS_PATH
 from modelyard_runtime.pairing import DRAIN_PATH
-from modelyard_runtime.server import grpc, open_inference
+from modelyard_runtime.server import open_inference
+from modelyard_runtime.server.grpc import later as grpc
 from modelyard_runtime.server.http import (
     HTML,
     JSON,
