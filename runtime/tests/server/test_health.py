@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from modelyard_runtime.contract import ModelEntry, StartContract
 from modelyard_runtime.pairing import BY_PYTHON, DRAIN_PATH
+from modelyard_runtime.replica import probing
 from modelyard_runtime.server.envoy import calls
 from modelyard_runtime.server.grpc import health, inference, tfserving
 
@@ -253,6 +254,7 @@ def test_health_is_answered_while_a_script_holds_the_interpreter():
             held.start()
             one.until(lambda: not answers(one, PYTHONS))
             took_ms = timed_ms(lambda: one.ask("GET", "/"), 20) + timed_ms(check, 20)
+            assert not probing.alive(one.socket, timeout_s=0.2), "the parent must find a stuck interpreter"
             assert held.is_alive(), "the script should still hold the interpreter"
             held.join()
         assert statistics.median(took_ms) < SOON_MS

@@ -16,7 +16,7 @@ from modelyard_runtime.server.problems import NotFound, NotReady
 
 log = logging.getLogger(__name__)
 
-_HEARD_WITHIN_S = 1.0
+_HEARD_WITHIN_S = 0.5
 """Envoy hears of a drain in milliseconds; where it does not, the drain is not held up for longer."""
 
 
