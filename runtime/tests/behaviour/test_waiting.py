@@ -60,6 +60,20 @@ def told(one: Replica, body: bytes) -> int | None:
     return int(reply.header("retry-after")) if reply.status == http.HTTPStatus.SERVICE_UNAVAILABLE else None
 
 
+@pytest.mark.slow
+@BOTH
+def test_idle_time_does_not_count_against_the_drain_rate(isolation: str):
+    queue = 5
+    with replica(NAPPING, isolation=isolation, max_queued=queue, queue_wait_s=30.0) as one:
+        one.ready()
+        time.sleep(4)  # hours, on a real machine: a replica that idled is as fast as ever
+        body = napped(RUN_S)
+        with load(one, body, clients=queue + 1):
+            one.until(lambda: one.log().count("ran 0") >= 8)
+            seconds = next(filter(None, iter(lambda: told(one, body), object())))
+        assert seconds <= math.ceil(queue * RUN_S) + 1
+
+
 @BOTH
 def test_a_place_in_the_queue_is_given_up_after_queue_wait_and_never_run(isolation: str):
     with replica(NAPPING, isolation=isolation, queue_wait_s=0.3) as one:

@@ -52,6 +52,30 @@ def test_without_any_answer_lately_the_longest_wait_is_said():
     assert DrainRate().seconds_for(3) == DrainRate.LONGEST_S
 
 
+def test_time_in_which_nobody_waited_does_not_make_the_rate_look_low(monkeypatch: pytest.MonkeyPatch):
+    now = 100.0
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now)
+    rate = DrainRate()
+    now = 4000.0
+    rate.queue_begins()
+    now, rate.completed = 4001.0, 10
+    assert rate.seconds_for(20) == 2
+
+
+def test_a_queue_that_has_not_moved_yet_is_judged_by_the_rate_seen_last(monkeypatch: pytest.MonkeyPatch):
+    now = 100.0
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now)
+    rate = DrainRate()
+    now, rate.completed = 101.0, 10
+    assert rate.seconds_for(20) == 2
+    now = 4000.0
+    rate.queue_begins()
+    now = 4000.1
+    assert rate.seconds_for(20) == 2
+    now = 4003.0
+    assert rate.seconds_for(20) == DrainRate.LONGEST_S
+
+
 @given(st.integers(1, 64), st.floats(0, 1), st.integers(1, 64), st.floats(0, 2), st.floats(0, 10))
 def test_a_batch_never_waits_past_its_limit_nor_when_it_is_full(
     most: int, limit_s: float, size: int, waited_s: float, gap_s: float

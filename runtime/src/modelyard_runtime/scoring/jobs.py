@@ -44,7 +44,7 @@ class Job:
 
 
 class DrainRate:
-    """Answers a second, over the last seconds: what Retry-After is computed from."""
+    """Answers a second, over the last busy seconds: what Retry-After is computed from."""
 
     WINDOW_S = 2.0
     LONGEST_S = 60
@@ -52,6 +52,14 @@ class DrainRate:
     def __init__(self) -> None:
         self.completed = 0
         self._marks = [(time.monotonic(), 0)] * 2
+        self._known = 0.0
+        """The last rate seen, for the moments in which a new queue has not moved yet."""
+
+    def queue_begins(self) -> None:
+        """Hear that somebody waits after nobody did: the time before says nothing about the rate."""
+        now = time.monotonic()
+        if now - self._marks[1][0] >= self.WINDOW_S:
+            self._marks = [(now, self.completed)] * 2
 
     def seconds_for(self, requests: int) -> int:
         """Return how long this many requests will take, in whole seconds, at least one."""
@@ -59,5 +67,8 @@ class DrainRate:
         if now - self._marks[1][0] >= self.WINDOW_S:
             self._marks = [self._marks[1], (now, self.completed)]
         since, before = self._marks[0]
-        rate = (self.completed - before) / max(now - since, 1e-3)
+        done, took_s = self.completed - before, max(now - since, 1e-3)
+        if done or took_s >= self.WINDOW_S:
+            self._known = done / took_s
+        rate = self._known
         return min(self.LONGEST_S, max(1, math.ceil(requests / rate))) if rate else self.LONGEST_S

@@ -145,6 +145,8 @@ class Pool(abc.ABC):
 
     def _queue(self, job: Job, gone: Gone) -> None:
         now = time.monotonic()
+        if self._pending == self._room + 1:
+            self._rate.queue_begins()
         job.gone = gone
         job.waits_until = min(job.deadline, now + self._patience_s)
         job.looks_at = min(job.waits_until, now + _WATCH_AFTER_S)
