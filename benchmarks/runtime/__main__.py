@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from environments import cache, python
+from environments import cache, ours, python
 from report import CROWD, markdown
 from rounds import Round, Wanted, one_round
 from running import adopt_orphans, stay_off_the_servers_core
@@ -32,6 +32,7 @@ def main() -> None:
         if shutil.which(tool) is None:
             raise SystemExit(f"{tool} is missing (Debian: apt install wrk nghttp2-client util-linux)")
     servers = chosen(options.peers if options.peers is not None else ["pyvoy"] if options.quick else None)
+    ours()
     for server in servers:
         if server.environment:
             python(server.environment)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+FOLDER_OF_OURS = "env-ours"
 UV = ROOT / ".venv" / "bin" / "uv"
 
 
@@ -23,11 +24,21 @@ def cache() -> Path:
 
 def python(name: str) -> Path:
     """Return the interpreter of environment `name`, made anew where its pins have changed."""
-    pins = HERE / "requirements" / f"{name}.txt"
-    folder = cache() / f"env-{name}"
+    return _made(f"env-{name}", HERE / "requirements" / f"{name}.txt")
+
+
+def ours() -> Path:
+    """Return the interpreter of our own server's environment: this checkout's runtime on bare pyvoy's pins."""
+    found = _made(FOLDER_OF_OURS, HERE / "requirements" / "pyvoy.txt")
+    _uv("pip", "install", "--python", str(found), "--no-deps", "--reinstall", str(ROOT / "runtime"))
+    return found
+
+
+def _made(name: str, pins: Path) -> Path:
+    folder = cache() / name
     stamp, wanted = folder / "pins", hashlib.sha256(pins.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"making the environment of {name}", flush=True)
+        print(f"making {name}", flush=True)
         _uv("venv", "--clear", "--python", sys.executable, str(folder))
         _uv("pip", "install", "--python", str(folder), "-r", str(pins))
         stamp.write_text(wanted)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from asking import INFER, PLAIN, V2_INFER, Way
-from environments import HERE, ROOT, python
+from environments import FOLDER_OF_OURS, HERE, cache, python
 
 PROGRAMS = HERE / "programs"
-RUNTIME = ROOT / ".venv-runtime" / "bin"
+RUNTIME = cache() / FOLDER_OF_OURS / "bin"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Server:
     argv: Callable[[Start], list[str]]
     ways: tuple[Way, ...]
     environment: str = ""
-    """The pins of its environment; empty = the checkout's runtime environment."""
+    """The pins of its environment; empty = ours."""
     one_port: bool = False
     """REST and gRPC on the same port."""
 
