@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from modelyard.api import (
     Candidate,
@@ -286,6 +286,7 @@ def test_a_score_outside_zero_to_one_fails_the_request(host_with: HostMaker, ans
         asyncio.run(host.score_placement(SPEC, PLACE))
 
 
+@settings(deadline=None)  # every example loads a host
 @given(st.lists(st.none() | st.floats(0, 1), max_size=5))
 def test_a_score_always_lies_between_the_lowest_and_the_highest_opinion(answers: list[float | None]):
     points = [plugin_from(f"p{n}", score_placement=score(one)) for n, one in enumerate(answers)]

@@ -91,11 +91,14 @@ class Autoscaling:
     async def _keep(
         self, revision: RevisionRecord, observation: ScalingObservation, decision: ScalingDecision
     ) -> None:
-        crew, name, limits = self._crew, revision.service, observation.limits
+        crew, name = self._crew, revision.service
         service = crew.memory.services.get(name)
-        # whatever a stranger's scaler says, the bounds hold
-        wanted = max(limits.minimum, min(limits.maximum, decision.wanted))
-        if service is None or service.revision != revision.number or wanted == service.wanted:
+        if service is None or service.revision != revision.number:
+            return
+        # whatever a stranger's scaler says, the bounds hold: those of now, which may have changed while it thought
+        bounds = effective_scaling(revision.spec.scaling, service.bounds)
+        wanted = max(bounds.minimum, min(bounds.maximum, decision.wanted))
+        if wanted == service.wanted:
             return
         await crew.memory.change_service(name, wanted=wanted)
         record = ScalingRecord(
