@@ -12,7 +12,6 @@ from asking import INFER, PLAIN, V2_INFER, Way
 from environments import FOLDER_OF_OURS, HERE, cache, python
 
 PROGRAMS = HERE / "programs"
-RUNTIME = cache() / FOLDER_OF_OURS / "bin"
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def _tool(environment: str, name: str, *more: str) -> Callable[[Start], list[str
 def _replica(script: str, *more: str) -> Callable[[Start], list[str]]:
     def argv(start: Start) -> list[str]:
         return [
-            str(RUNTIME / "modelyard-replica"),
+            str(cache() / FOLDER_OF_OURS / "bin" / "modelyard-replica"),
             *("--code", str(PROGRAMS), "--entry", script, "--name", "bench", "--port", str(start.rest)),
             *("--max-concurrent", "1", "--max-queued", "1024", "--queue-wait", "30000"),
             *("--env", f"BENCH_VARIANT={start.variant}", "--env", "OMP_NUM_THREADS=1"),

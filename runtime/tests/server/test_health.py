@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http
 import os
 import re
@@ -24,6 +23,7 @@ from modelyard_runtime.replica import probing
 from modelyard_runtime.server.envoy import calls
 from modelyard_runtime.server.grpc import health, inference, tfserving
 
+from runtime.tests.behaviour.asking import load
 from runtime.tests.behaviour.replicas import ANSWER_S, Replica, UnixConnection, asked, replica
 
 ECHO = "def init(): pass\ndef run(data): return data\n"
@@ -209,26 +209,6 @@ def test_models_that_come_and_go_are_asked_of_python():
 # --- beside scripts that hold the interpreter, and after it went --------------------------------------
 
 
-@contextlib.contextmanager
-def beside(one: Replica, body: bytes, clients: int = 1) -> Iterator[None]:
-    """Score all the while."""
-    over = threading.Event()
-
-    def ask() -> None:
-        while not over.is_set():
-            one.ask("POST", "/score", body)
-
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-
-
 def checks(one: Replica) -> tuple[grpc.Channel, Callable[[], object]]:
     channel = grpc.insecure_channel(f"unix:{one.socket}")
     call = channel.unary_unary(CHECK)
@@ -277,7 +257,7 @@ def test_health_is_answered_within_20_ms_beside_a_model_at_full_load_in_threads(
     with replica(COUNTING, max_concurrent=4, max_queued=100, queue_wait_s=30.0) as one:
         one.ready().until(lambda: by_envoy(one))
         channel, check = checks(one)
-        with channel, beside(one, b"3000000", clients=8):
+        with channel, load(one, b"3000000", clients=8):
             one.until(lambda: one.status()["running"] == 4)
             for what, ask in {"GET /": lambda: one.ask("GET", "/"), "gRPC": check}.items():
                 took_ms = timed_ms(ask, 300)

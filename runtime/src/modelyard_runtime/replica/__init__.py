@@ -3,7 +3,7 @@
 What lives here: starting the server in a clean environment, readiness, liveness, memory limit, drain,
 restarts with back-off, logs, the file that tells the engine about all that, and the command that starts one
 by hand. It speaks HTTP to its child; never user code, never a request's data. Standard library only.
-This room may import `contract`, `pairing` and, of the server, `launch`.
+This room may import `contract`, `pairing`, `local_http` and, of the server, `launch`.
 """
 
 from modelyard_runtime.replica.command import main

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import threading
+from http import HTTPStatus
 from pathlib import Path
 
+from modelyard_runtime.local_http import request
 from modelyard_runtime.pairing import READY_KEY
 
 log = logging.getLogger(__name__)
 
 ALL, NONE = 100, 0
 """How many in a hundred health requests Envoy answers."""
-_DONE = b"HTTP/1.1 200 "
 _ANSWER_S = 1.0
 _PAUSE_S = 0.05
 _WORTH_A_LINE = 20
@@ -97,12 +97,6 @@ def tell(admin: Path, *, ready: bool) -> bool:
 
     When this returns, the word lies before whatever Envoy's worker is handed next.
     """
-    asked = f"POST /runtime_modify?{READY_KEY}={ALL if ready else NONE} HTTP/1.1"
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_ANSWER_S)
-            connection.connect(str(admin))
-            connection.sendall(f"{asked}\r\nhost: admin\r\ncontent-length: 0\r\n\r\n".encode())
-            return connection.makefile("rb").readline().startswith(_DONE)
-    except OSError:
-        return False
+    target = f"/runtime_modify?{READY_KEY}={ALL if ready else NONE}"
+    answer = request(admin, "POST", target, timeout_s=_ANSWER_S)
+    return answer is not None and answer[0] == HTTPStatus.OK

@@ -106,9 +106,9 @@ class Service:
 
     def _pool_changed(self, pool: Pool) -> None:
         self.pools = self._names() if pool.ready and not self.draining else {}
-        self._announce()
         if pool.failure is not None:
             leave_failure(Path(self.contract.run_dir), pool.failure)
+        self._announce()  # last: whoever hears of it finds the reason
 
     def _announce(self) -> None:
         if self._announcer is not None:

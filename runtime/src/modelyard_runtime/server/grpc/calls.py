@@ -11,12 +11,12 @@ from typing import Any
 
 from modelyard_runtime.scoring import Failure, Refusal
 from modelyard_runtime.server.grpc import compression, status
+from modelyard_runtime.server.grpc.later import CONTENT_TYPE
 from modelyard_runtime.server.http import Headers, Receive, Scope, Send, disconnected
 from modelyard_runtime.server.problems import BadInput, Disconnected, Problem, TooLarge, problem_of
 from modelyard_runtime.server.service import Service
 from modelyard_runtime.worker.requests import Buffer
 
-CONTENT_TYPE = b"application/grpc"
 PREFIX = struct.Struct(">BI")
 """Before each message: whether it is compressed, and its length."""
 PREFIX_SIZE = PREFIX.size

@@ -5,13 +5,13 @@ from __future__ import annotations
 from modelyard_runtime.oip import messages
 from modelyard_runtime.oip.datatypes import OipError
 from modelyard_runtime.server.grpc.calls import Call
+from modelyard_runtime.server.grpc.later import MODEL_INFER, OPEN_INFERENCE
 from modelyard_runtime.server.grpc.methods import Method
 from modelyard_runtime.server.inference import not_tensors, request_for
 from modelyard_runtime.server.problems import BadInput
 from modelyard_runtime.worker.replies import Inferred
 
-SERVICE = "/inference.GRPCInferenceService/"
-MODEL_INFER = f"{SERVICE}ModelInfer"
+SERVICE = OPEN_INFERENCE
 
 
 async def _model_infer(call: Call) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from modelyard_runtime.server.service import Service
 
 CONTENT_TYPE = b"application/grpc"
-MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
+OPEN_INFERENCE = "/inference.GRPCInferenceService/"
+MODEL_INFER = f"{OPEN_INFERENCE}ModelInfer"
 
 
 class Later:

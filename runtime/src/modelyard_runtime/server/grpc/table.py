@@ -13,7 +13,8 @@ from modelyard_runtime.server.grpc import (
     streams,
     tfserving,
 )
-from modelyard_runtime.server.grpc.calls import CONTENT_TYPE, ENDINGS, Call
+from modelyard_runtime.server.grpc.calls import ENDINGS, Call
+from modelyard_runtime.server.grpc.later import CONTENT_TYPE
 from modelyard_runtime.server.grpc.methods import Method
 from modelyard_runtime.server.http import Exchange, Receive, Scope, Send
 from modelyard_runtime.server.problems import (
