@@ -71,7 +71,7 @@ def test_broken_frames_and_messages_are_invalid_argument(serve: Any, body: Any):
         ("ModelInfer", request(model_version="9"), {}, 5),
         ("ModelReady", pb.ModelReadyRequest(name="digits", version="9"), {}, 5),
         ("ModelMetadata", pb.ModelMetadataRequest(name="other"), {}, 5),
-        ("RepositoryIndex", pb.RepositoryIndexRequest(), {}, 12),
+        ("RepositoryIndex", pb.RepositoryIndexRequest(repository_name="x"), {}, 3),
         ("RepositoryModelLoad", pb.RepositoryModelLoadRequest(model_name="x"), {}, 12),
         ("ServerLive", pb.ServerLiveRequest(), {"grpc-timeout": "soon"}, 3),
         ("ModelInfer", request(bytes(1000)), {}, 8),

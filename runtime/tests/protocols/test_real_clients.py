@@ -111,8 +111,10 @@ def test_tritonclient_grpc(started: Any):
             assert answer.get_response().id == "9"
         with pytest.raises(InferenceServerException, match="no model is called 'other'"):
             client.infer("other", [tensor(triton_grpc, "x", "FP32", X)])
-        with pytest.raises(InferenceServerException, match="repository"):
-            client.get_model_repository_index()
+        (entry,) = client.get_model_repository_index().models
+        assert (entry.name, entry.version, entry.state, entry.reason) == ("digits", "3", "READY", "")
+        with pytest.raises(InferenceServerException, match="loaded or unloaded by name"):
+            client.load_model("digits")
 
 
 def test_tritonclient_grpc_carries_every_datatype(started: Any):
@@ -133,6 +135,10 @@ def test_tritonclient_http(started: Any, port: int, binary: Any):
         assert client.is_model_ready("digits", "3")
         assert client.get_server_metadata()["name"] == "modelyard-runtime"
         assert client.get_model_metadata("digits")["versions"] == ["3"]
+        entry = {"name": "digits", "version": "3", "state": "READY", "reason": ""}
+        assert client.get_model_repository_index() == [entry]
+        with pytest.raises(InferenceServerException, match="loaded or unloaded by name"):
+            client.unload_model("digits")
         arrays = {
             name: array
             for name, array in ARRAYS.items()

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol over REST: everything under `/v2` but the repository."""
+"""The Open Inference Protocol over REST: everything under `/v2`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from modelyard_runtime.oip import rest
 from modelyard_runtime.oip.datatypes import OipError
+from modelyard_runtime.server import repository
 from modelyard_runtime.server.about import (
     EXTENSIONS,
     NAME,
@@ -32,6 +33,8 @@ def serve(service: Service, scope: Scope, receive: Receive, send: Send) -> Await
     path: str = scope["path"]
     if path.endswith("/infer"):
         return _infer(service, scope, receive, send)
+    if path.startswith(repository.PREFIX):
+        return repository.serve(service, scope, receive, send)
     return _FIXED.get(path, _model)(service, scope, receive, send)
 
 
@@ -114,7 +117,8 @@ async def _ready(exchange: Exchange) -> None:
 
 
 async def _answer_options(exchange: Exchange) -> None:
-    allowed = b"POST, OPTIONS" if exchange.scope["path"].endswith("/infer") else b"GET, OPTIONS"
+    posted = exchange.scope["path"].endswith("/infer") or exchange.scope["path"].startswith(repository.PREFIX)
+    allowed = b"POST, OPTIONS" if posted else b"GET, OPTIONS"
     preflight = exchange.service.cors.preflight(exchange.headers)
     await exchange.answer(200, [(b"allow", allowed), *preflight], b"")
 
