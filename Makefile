@@ -8,7 +8,7 @@ EDITABLE := $(addprefix -e ,$(MEMBERS))
 PYTEST := .venv/bin/python -m pytest
 PYTEST_RUNTIME := cd runtime && ../.venv-runtime/bin/python -m pytest
 
-.PHONY: help demo digits-model demo-down test test-runtime test-engine test-slow lint types imports docs packaging lock clean
+.PHONY: help demo digits-model demo-down test fuzz test-runtime test-engine test-slow lint types imports docs packaging lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -96,13 +96,23 @@ test-slow: .venv/bundled .venv-runtime/ready ## The slow ones: packaging from bu
 	$(PYTEST_RUNTIME) tests -c ../pyproject.toml --rootdir=.. -m slow || test $$? -eq 5
 	$(PYTEST) -m slow
 
+# An environment of its own: atheris instruments byte code and has wheels for few Pythons.
+.venv-fuzz/ready: .venv/ready runtime/tests/fuzz/requirements.txt
+	$(UV) venv --quiet --allow-existing --python .venv/bin/python .venv-fuzz
+	$(UV) pip install --quiet --python .venv-fuzz -r runtime/tests/fuzz/requirements.txt
+	@touch $@
+
+FUZZ_ARGS ?= --seconds 5
+fuzz: .venv-fuzz/ready ## Fuzz every codec, 5 s each; FUZZ_ARGS="json_body --seconds 600 --keep" for more
+	PYTHONPATH=runtime/src .venv-fuzz/bin/python -m runtime.tests.fuzz $(FUZZ_ARGS)
+
 packaging: .venv/ready ## Build all seven wheels and look into them
 	rm -rf dist
 	$(UV) build --quiet --all-packages --wheel --no-build-isolation --python .venv/bin/python --out-dir dist
 	.venv/bin/check-wheel-contents dist
 
 clean: ## Remove the environments and everything built
-	rm -rf .venv .venv-runtime dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis engine/src/modelyard/_bundled
+	rm -rf .venv .venv-runtime .venv-fuzz dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis engine/src/modelyard/_bundled
 
 # --- benchmarks -----------------------------------------------------------------------------
 BENCHMARKS := deploy router replica scaling
