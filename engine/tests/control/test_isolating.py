@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from modelyard.api import CodeRef, MultiModelSpec, ServiceSpec, Setting
+from modelyard.api import CodeRef, EnvironmentSpec, MultiModelSpec, ServiceSpec, Setting
 from modelyard.control import Wish, wish, with_isolation
 
 
@@ -23,6 +23,13 @@ def spec(**keys: Any) -> ServiceSpec:
         (
             {"multi_model": MultiModelSpec(enabled=True)},
             Wish("process", "multi_model.enabled needs processes, to give memory back"),
+        ),
+        (
+            {"environment": EnvironmentSpec(variables={"AZUREML_EXTRA_REQUIREMENTS_TXT": "extra.txt"})},
+            Wish(
+                "process",
+                "AZUREML_EXTRA_REQUIREMENTS_TXT brings packages that must not meet the server's",
+            ),
         ),
     ],
 )

@@ -31,6 +31,7 @@ class CauseClass(enum.IntEnum):
     PORT_IN_USE = 20
     SAMPLE_FAILED = 21
     UNRESPONSIVE = 22
+    REQUIREMENTS_FAILED = 24
 
     @property
     def label(self) -> str:

@@ -10,6 +10,8 @@ import attrs
 from modelyard.api import ServiceSpec, Setting
 
 KEY = "isolation"
+EXTRA_REQUIREMENTS = "AZUREML_EXTRA_REQUIREMENTS_TXT"
+"""v1: a file beside the entry script; its packages are installed when a replica starts."""
 
 
 @attrs.frozen
@@ -30,6 +32,8 @@ def wish(spec: ServiceSpec) -> Wish:
         return Wish("process", f"workers: {spec.workers} needs processes")
     if spec.multi_model.enabled:
         return Wish("process", "multi_model.enabled needs processes, to give memory back")
+    if EXTRA_REQUIREMENTS in spec.environment.variables:
+        return Wish("process", f"{EXTRA_REQUIREMENTS} brings packages that must not meet the server's")
     return Wish("auto")
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from modelyard_runtime.contract import Batching, ModelEntry, Probe, StartContract
 
-from modelyard.api import ModelRef, ProbeSpec, ReplicaPlan, Workload
+from modelyard.api import ModelRef, ProbeSpec, ReplicaPlan, ServiceSpec, Workload
+from modelyard.control.isolating import EXTRA_REQUIREMENTS
+from modelyard.environments.uv import uv_binary
 
 
 def start_contract(workload: Workload, plan: ReplicaPlan, *, run_dir: Path, log_dir: Path) -> StartContract:
@@ -35,7 +37,7 @@ def start_contract(workload: Workload, plan: ReplicaPlan, *, run_dir: Path, log_
         compression=spec.grpc.compression,
         max_compression_ratio=spec.grpc.max_compression_ratio,
         sample=sample,
-        variables={**spec.environment.variables, **plan.grant.environment},
+        variables={**_installer(spec), **spec.environment.variables, **plan.grant.environment},
         max_concurrent=request.max_concurrent,
         max_queued=request.max_queued,
         queue_wait_s=request.queue_wait_seconds,
@@ -53,6 +55,11 @@ def _model(workload: Workload, model: ModelRef) -> ModelEntry:
     return ModelEntry(
         name=model.name, version=model.version, path=str(Path(workload.app_root) / model.folder)
     )
+
+
+def _installer(spec: ServiceSpec) -> dict[str, str]:
+    """Return where uv is for a replica that installs packages: environments made by uv have no pip."""
+    return {"UV": uv_binary()} if EXTRA_REQUIREMENTS in spec.environment.variables else {}
 
 
 def _python(environment: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from modelyard_runtime.contract import Batching, StartContract
 from modelyard_runtime.replica.layout import LocalModel, read_model
 from modelyard_runtime.replica.options import make_parser
+from modelyard_runtime.replica.variables import EXTRA_REQUIREMENTS
 
 _NOT_IN_A_SERVICE = re.compile(r"[^a-z0-9-]+")
 
@@ -58,11 +59,13 @@ def service_name(text: str) -> str:
 
 def _contract(said: argparse.Namespace, code: Path) -> StartContract:
     needs_process = said.python is not None or said.workers > 1
+    installs = any(name == EXTRA_REQUIREMENTS for name, _ in said.env)
     if said.isolation == "thread" and needs_process:
         raise WrongArguments("--python and --workers need processes: use --isolation process")
     if said.max_batch_size == 1 and said.max_batch_wait:
         raise WrongArguments("--max-batch-wait needs --max-batch-size of at least 2")
-    isolation = "process" if needs_process else said.isolation
+    # packages that nobody has seen yet must not meet the server's
+    isolation = "process" if needs_process or (installs and said.isolation == "auto") else said.isolation
     drain_timeout_s = said.timeout + said.queue_wait if said.drain_timeout is None else said.drain_timeout
     return StartContract(
         service=said.name or service_name(code.name),

@@ -11,6 +11,8 @@ from modelyard_runtime.contract import StartContract
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "USER")
 """What user code may see of the engine's or the shell's environment."""
+EXTRA_REQUIREMENTS = "AZUREML_EXTRA_REQUIREMENTS_TXT"
+"""v1: its packages are installed at the start, into a folder of the replica's; see `worker.extra_packages`."""
 
 
 def server_environment(contract: StartContract, own: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -37,6 +39,8 @@ def v1_variables(contract: StartContract) -> dict[str, str]:
         variables["AZUREML_SOURCE_DIRECTORY"] = source
     if contract.model_dir:
         variables["AZUREML_MODEL_DIR"] = contract.model_dir
+    if EXTRA_REQUIREMENTS in contract.variables:
+        variables["MODELYARD_PACKAGES"] = str(Path(contract.run_dir) / "packages")
     return variables
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from types import ModuleType
 
+from .extra_packages import extra_packages
 from .failures import ScriptError
 from .styles.schema import forget
 
@@ -56,8 +57,8 @@ def scored_module(module: ModuleType) -> ModuleType:
 def _extend_path(code_dir: str, script_folder: str) -> None:
     extra = os.environ.get(LIBRARY_VARIABLE, "")
     folders = [os.path.join(script_folder, extra)] if extra else []
-    for folder in [*folders, script_folder, code_dir]:
-        if folder not in sys.path:
+    for folder in [extra_packages(script_folder), *folders, script_folder, code_dir]:
+        if folder and folder not in sys.path:
             sys.path.insert(0, folder)
 
 
