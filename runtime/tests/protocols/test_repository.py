@@ -45,6 +45,12 @@ def test_a_script_that_failed_leaves_its_model_unavailable_with_the_cause(serve:
     assert "no weights" in listed["reason"]
 
 
+def test_a_model_is_loading_until_init_has_finished(serve: Any):
+    slow = "import time\ndef init(): time.sleep(1)\ndef run(data): return data\n"
+    reply = serve(slow, ask(), wait=False)
+    assert reply.json == [entry("digits", "3", "LOADING", "init() has not finished yet")]
+
+
 def test_nothing_is_listed_where_only_ready_models_are_asked_for_and_none_is(serve: Any):
     assert serve(FAILING, ask(body={"ready": True})).json == []
 
