@@ -19,7 +19,13 @@ BEARER = {"authorization": f"Bearer {KEY}"}
 def client(shared: Rig) -> Iterator[httpx.Client]:
     replica = shared.replica()
     shared.publish(
-        service("open", replica.address, auth=key_policy(KEY), cors=True, default=True),
+        service(
+            "open",
+            replica.address,
+            auth=key_policy(KEY),
+            cors=("https://a.example", "https://b.example"),
+            default=True,
+        ),
         service("shut", replica.address, auth=key_policy(KEY)),
     )
     with shared.client() as made:

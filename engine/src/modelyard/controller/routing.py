@@ -135,7 +135,7 @@ class Routing:
             max_concurrent=revision.spec.slots,
             max_pending=request.max_queued,
             endpoints=endpoints,
-            cors=bool(revision.spec.cors),
+            cors=revision.spec.cors,
         )
 
     def _endpoints(self, service: ServiceRecord) -> tuple[Endpoint, ...]:

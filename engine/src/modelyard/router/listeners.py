@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources as package_files
 from typing import Any
 
+from modelyard.router.browsers import cors_filter
 from modelyard.router.replies import local_reply_config
 from modelyard.router.routes import LUA_FILTER, ROUTES, seconds
 from modelyard.router.states import RouterState
@@ -59,7 +60,8 @@ def _manager() -> Json:
         "accessLog": [_access_log()],
         **_trust(),
         **_limits(),
-        "httpFilters": [_key_filter(), _typed("envoy.filters.http.router", _router_filter())],
+        # the first: what later ones refuse passes it on the way back
+        "httpFilters": [cors_filter(), _key_filter(), _typed("envoy.filters.http.router", _router_filter())],
     }
 
 

@@ -26,6 +26,7 @@ from google.protobuf import any_pb2, json_format
 # Messages that only ever travel inside an Any: importing them makes them known to the JSON reader.
 for _module in (
     "envoy.extensions.access_loggers.stream.v3.stream_pb2",
+    "envoy.extensions.filters.http.cors.v3.cors_pb2",
     "envoy.extensions.filters.http.lua.v3.lua_pb2",
     "envoy.extensions.filters.http.router.v3.router_pb2",
     "envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",

@@ -1,9 +1,10 @@
 """The route table, as Envoy's JSON: paths, gRPC selectors, key digests, limits. Pure.
 
 Route names are stable: `<namespace>/<name>/<what>`, with `what` one of `score`, `swagger`, `health`,
-`v2`, `preflight-score`, `preflight-v2`, `too-large`, `method` (under each of the service's paths, the
-long one with `@namespace`), `grpc`, `grpc-stream`, `tfserving`, `bare-v2` and `preflight-bare-v2` (with
-`@header`, `@route-header`, `@authority` or `@default`). Beside them there are `request-id` and `unknown`.
+`v2`, `preflight-score`, `preflight-v2`, `preflight-other`, `too-large`, `method`, `unknown` (under each of
+the service's paths, the long one with `@namespace`), `grpc`, `grpc-stream`, `tfserving`, `bare-v2` and
+`preflight-bare-v2` (with `@header`, `@route-header`, `@authority` or `@default`); refusals again with
+`@page` for pages of listed origins. Beside them there are `request-id` and `unknown`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from modelyard.router.browsers import allow_sender, cors_policy, listed_origin, varies
 from modelyard.router.states import DEFAULT_NAMESPACE, RoutedService, RouterState
 
 Json = dict[str, Any]
@@ -84,8 +86,10 @@ def _routes_below(service: RoutedService, path: str, suffix: str) -> Iterator[Js
     for what in ("score", "v2") if service.cors else ():
         match = _preflight({"path": f"{path}/score"} if what == "score" else _below(f"{path}/v2"), [])
         yield _open(service, f"preflight-{what}{suffix}", match, f"/{what}")
-    yield _refusal(service, f"too-large{suffix}", limit, 413)
-    yield _refusal(
+    if service.cors:
+        yield _refusal(service, f"preflight-other{suffix}", _preflight(_below(path), []), 405)
+    yield from _refusals(service, f"too-large{suffix}", limit, 413)
+    yield from _refusals(
         service, f"method{suffix}", {"pathSeparatedPrefix": path, "headers": [_other_method()]}, 405
     )
     yield _forward(service, f"score{suffix}", {"path": f"{path}/score"}, "/score")
@@ -93,6 +97,8 @@ def _routes_below(service: RoutedService, path: str, suffix: str) -> Iterator[Js
     yield _forward(service, f"health{suffix}", {"path": path}, "/")
     yield _forward(service, f"health{suffix}/", {"path": f"{path}/"}, "/")
     yield _forward(service, f"v2{suffix}", {"pathSeparatedPrefix": f"{path}/v2"}, "/v2")
+    if service.cors:
+        yield from _refusals(service, f"unknown{suffix}", _below(path), 404, NO_AUTH)
 
 
 def _selected_routes(service: RoutedService, how: str, headers: list[Json]) -> Iterator[Json]:
@@ -103,7 +109,9 @@ def _selected_routes(service: RoutedService, how: str, headers: list[Json]) -> I
     for what, match in _SELECTED.items():
         # a stream's length is never declared, and its messages are counted by the replica
         if what != "grpc-stream":
-            yield _refusal(service, f"{what}-too-large@{how}", {**match, "headers": [*headers, size]}, 413)
+            yield from _refusals(
+                service, f"{what}-too-large@{how}", {**match, "headers": [*headers, size]}, 413
+            )
         limits = _GRPC_LIMITS[what](service) if what in _GRPC_LIMITS else None
         yield _forward(service, f"{what}@{how}", {**match, "headers": allowed}, "", limits)
 
@@ -140,7 +148,8 @@ def _forward(
     service: RoutedService, what: str, match: Json, rewrite: str, limits: Json | None = None
 ) -> Json:
     route = _action(service, rewrite, limits)
-    return _route(f"{service.namespace}/{service.name}/{what}", match, route, _auth(service))
+    name = f"{service.namespace}/{service.name}/{what}"
+    return _readable(_route(name, match, route, _auth(service)), service)
 
 
 def _open(service: RoutedService, what: str, match: Json, rewrite: str) -> Json:
@@ -164,10 +173,26 @@ def _action(service: RoutedService, rewrite: str, limits: Json | None) -> Json:
     return {"route": action | ({"prefixRewrite": rewrite} if rewrite else {})}
 
 
-def _refusal(service: RoutedService, what: str, match: Json, status: int) -> Json:
+def _refusals(
+    service: RoutedService, what: str, match: Json, status: int, auth: Json | None = None
+) -> Iterator[Json]:
+    """Answer without a replica; a service with origins gets a second route, for their pages."""
+    if service.cors:
+        listed = {**match, "headers": [*match.get("headers", ()), listed_origin(service.cors)]}
+        yield _refusal(service, f"{what}@page", listed, status, auth) | allow_sender()
+    yield _refusal(service, what, match, status, auth)
+
+
+def _refusal(service: RoutedService, what: str, match: Json, status: int, auth: Json | None = None) -> Json:
     """Answer without a replica; the key is checked first, as everywhere below a service."""
     name = f"{service.namespace}/{service.name}/{what}"
-    return _route(name, match, {"directResponse": {"status": status}}, _auth(service))
+    return _route(name, match, {"directResponse": {"status": status}}, auth or _auth(service))
+
+
+def _readable(route: Json, service: RoutedService) -> Json:
+    """Let pages from the service's origins read what the route answers, errors of the router included."""
+    filters = {**route["typedPerFilterConfig"], **cors_policy(service.cors)}
+    return {**route, "typedPerFilterConfig": filters, **varies(service.cors)}
 
 
 def _route(name: str, match: Json, action: Json, auth: Json) -> Json:

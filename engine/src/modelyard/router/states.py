@@ -63,8 +63,8 @@ class RoutedService:
     max_pending: int = attrs.field(validator=attrs.validators.ge(0))
     endpoints: tuple[Endpoint, ...] = ()
     default: bool = False
-    cors: bool = False
-    """Browsers may call: their preflights pass without a key, for the replica to answer."""
+    cors: tuple[str, ...] = ()
+    """Origins whose pages may call, `*` = any: preflights pass without a key, the router's errors can be read."""
     namespace: str = attrs.field(default=DEFAULT_NAMESPACE, validator=_check_name)
 
 
