@@ -30,6 +30,7 @@ from modelyard.spec.findings import Report, WrongError
 from modelyard.spec.kinds import Context, TextList
 from modelyard.spec.reading import build, find, missing, read_fields
 from modelyard.spec.scripts import check_entry_name, check_script
+from modelyard.spec.v1_variables import read_variables
 
 FILE_NAME = "engine.yaml"
 _SECTIONS: dict[str, type] = {
@@ -132,6 +133,7 @@ def _mapping(root: Node) -> Node:
 def _service(root: Node, context: Context) -> ServiceSpec:
     root, given = _without_given(root, context)
     values = read_fields(root, FIELDS, context)
+    read_variables(root, values, context)
     missing(root, FIELDS, values, context)
     values.setdefault("code.source", str(context.base))
     _check_code(root, values, context)

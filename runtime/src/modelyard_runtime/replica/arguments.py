@@ -14,6 +14,7 @@ from pathlib import Path
 from modelyard_runtime.contract import Batching, StartContract
 from modelyard_runtime.replica.layout import LocalModel, read_model
 from modelyard_runtime.replica.options import make_parser
+from modelyard_runtime.replica.v1_variables import settle
 from modelyard_runtime.replica.variables import EXTRA_REQUIREMENTS
 
 _NOT_IN_A_SERVICE = re.compile(r"[^a-z0-9-]+")
@@ -37,6 +38,10 @@ class ByHand:
 def parse(arguments: Sequence[str]) -> ByHand:
     """Read the command line; exits as argparse does. Raises `WrongArguments`, `layout.WrongModels`."""
     said = make_parser().parse_args(arguments)
+    try:
+        settle(said)
+    except argparse.ArgumentTypeError as error:
+        raise WrongArguments(str(error)) from error
     code = Path(said.code).absolute()
     if not code.is_dir():
         raise WrongArguments(f"--code {said.code}: there is no such folder")

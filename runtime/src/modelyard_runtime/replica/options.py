@@ -82,9 +82,7 @@ def _say_workers(group: _Group) -> None:
     group.add_argument(
         "--python", metavar="FILE", help="the script's own interpreter, 3.8 or newer (this one)"
     )
-    group.add_argument(
-        "--workers", type=count, default=1, metavar="N", help="processes, each with its init() (1)"
-    )
+    group.add_argument("--workers", type=count, metavar="N", help="processes, each with its init() (1)")
     group.add_argument(
         "--max-batch-size", type=count, default=1, metavar="N", help="requests run together (1)"
     )
@@ -103,15 +101,13 @@ def _say_workers(group: _Group) -> None:
 
 def _say_limits(group: _Group) -> None:
     group.add_argument(
-        "--max-concurrent", type=count, default=_default("max_concurrent"), metavar="N", help="(1)"
+        "--max-concurrent", type=count, metavar="N", help="requests run at once (as many as --workers)"
     )
     group.add_argument("--max-queued", type=whole, metavar="N", help="(10 times --max-concurrent)")
     group.add_argument(
         "--queue-wait", type=milliseconds, default=_default("queue_wait_s"), metavar="MS", help="(500)"
     )
-    group.add_argument(
-        "--timeout", type=seconds, default=_default("timeout_s"), metavar="S", help="one request (60)"
-    )
+    group.add_argument("--timeout", type=seconds, metavar="S", help="one request (60)")
     group.add_argument(
         "--startup-timeout",
         type=seconds,
