@@ -39,41 +39,65 @@ def test_of_many_threads_one_alone_claims_a_job():
     assert job.begun
 
 
-def test_the_time_to_retry_is_the_queue_divided_by_the_rate(monkeypatch: pytest.MonkeyPatch):
-    now = 100.0
-    monkeypatch.setattr(jobs.time, "monotonic", lambda: now)
-    rate = DrainRate()
-    now = 102.0
-    rate.completed = 20
-    assert rate.seconds_for(35) == 4
+class Clock:
+    """A pool's life, in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.rate = DrainRate()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def passes(self, seconds: float, *, answers: int = 0) -> None:
+        self.now += seconds
+        for _ in range(answers):
+            self.rate.answered()
 
 
-def test_without_any_answer_lately_the_longest_wait_is_said():
-    assert DrainRate().seconds_for(3) == DrainRate.LONGEST_S
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(jobs.time, "monotonic", clock.monotonic)
+    return clock
 
 
-def test_time_in_which_nobody_waited_does_not_make_the_rate_look_low(monkeypatch: pytest.MonkeyPatch):
-    now = 100.0
-    monkeypatch.setattr(jobs.time, "monotonic", lambda: now)
-    rate = DrainRate()
-    now = 4000.0
-    rate.queue_begins()
-    now, rate.completed = 4001.0, 10
-    assert rate.seconds_for(20) == 2
+def test_the_time_to_retry_is_the_queue_divided_by_the_rate(clock: Clock):
+    clock.rate.full()
+    clock.passes(2.0, answers=20)
+    assert clock.rate.seconds_for(35) == 4
 
 
-def test_a_queue_that_has_not_moved_yet_is_judged_by_the_rate_seen_last(monkeypatch: pytest.MonkeyPatch):
-    now = 100.0
-    monkeypatch.setattr(jobs.time, "monotonic", lambda: now)
-    rate = DrainRate()
-    now, rate.completed = 101.0, 10
-    assert rate.seconds_for(20) == 2
-    now = 4000.0
-    rate.queue_begins()
-    now = 4000.1
-    assert rate.seconds_for(20) == 2
-    now = 4003.0
-    assert rate.seconds_for(20) == DrainRate.LONGEST_S
+def test_without_any_answer_lately_the_longest_wait_is_said(clock: Clock):
+    assert clock.rate.seconds_for(3) == DrainRate.LONGEST_S
+    clock.rate.full()
+    clock.passes(1.0, answers=10)
+    for _ in range(3):
+        clock.passes(2.0)
+        said = clock.rate.seconds_for(3)
+    assert said == DrainRate.LONGEST_S
+
+
+@pytest.mark.parametrize("idle_s", [0.5, 3600.0])
+def test_time_in_which_a_slot_was_free_does_not_make_the_rate_look_low(clock: Clock, idle_s: float):
+    for _ in range(10):
+        clock.passes(idle_s)
+        clock.rate.full()
+        clock.passes(0.1, answers=1)
+        clock.rate.free()
+    clock.rate.full()
+    assert clock.rate.seconds_for(20) == 2
+
+
+def test_a_rate_of_long_ago_is_forgotten_once_there_is_a_new_one(clock: Clock):
+    clock.rate.full()
+    clock.passes(100.0, answers=10_000)
+    clock.rate.free()
+    for _ in range(3):
+        clock.rate.full()
+        clock.passes(2.0, answers=2)
+        clock.rate.free()
+    assert clock.rate.seconds_for(20) == 20
 
 
 @given(st.integers(1, 64), st.floats(0, 1), st.integers(1, 64), st.floats(0, 2), st.floats(0, 10))

@@ -44,31 +44,48 @@ class Job:
 
 
 class DrainRate:
-    """Answers a second, over the last busy seconds: what Retry-After is computed from."""
+    """Answers a second while every slot was taken: what Retry-After is computed from.
+
+    Time in which a slot was free says nothing about how fast a queue would shrink, so it is not counted:
+    of the seconds that are, the last few make the rate.
+    """
 
     WINDOW_S = 2.0
     LONGEST_S = 60
 
     def __init__(self) -> None:
-        self.completed = 0
-        self._marks = [(time.monotonic(), 0)] * 2
-        self._known = 0.0
-        """The last rate seen, for the moments in which a new queue has not moved yet."""
+        self._answers = 0
+        self._full_s = 0.0
+        self._since: float | None = None
+        """When the last slot was taken; None while one is free."""
+        self._marks = [(0.0, 0)] * 2
+        """Full seconds and answers, a window ago and two."""
 
-    def queue_begins(self) -> None:
-        """Hear that somebody waits after nobody did: the time before says nothing about the rate."""
-        now = time.monotonic()
-        if now - self._marks[1][0] >= self.WINDOW_S:
-            self._marks = [(now, self.completed)] * 2
+    def full(self) -> None:
+        """Hear that the last slot is taken."""
+        self._since = time.monotonic()
+
+    def answered(self) -> None:
+        """Hear of an answer given while every slot was taken."""
+        self._answers += 1
+
+    def free(self) -> None:
+        """Hear that a slot is free again."""
+        if self._since is not None:
+            self._full_s += time.monotonic() - self._since
+            self._since = None
+            self._mark(self._full_s)
 
     def seconds_for(self, requests: int) -> int:
         """Return how long this many requests will take, in whole seconds, at least one."""
-        now = time.monotonic()
-        if now - self._marks[1][0] >= self.WINDOW_S:
-            self._marks = [self._marks[1], (now, self.completed)]
-        since, before = self._marks[0]
-        done, took_s = self.completed - before, max(now - since, 1e-3)
-        if done or took_s >= self.WINDOW_S:
-            self._known = done / took_s
-        rate = self._known
-        return min(self.LONGEST_S, max(1, math.ceil(requests / rate))) if rate else self.LONGEST_S
+        full_s = self._full_s + (time.monotonic() - self._since if self._since is not None else 0.0)
+        self._mark(full_s)
+        before_s, before = self._marks[0]
+        done = self._answers - before
+        if not done:
+            return self.LONGEST_S
+        return min(self.LONGEST_S, max(1, math.ceil(requests * (full_s - before_s) / done)))
+
+    def _mark(self, full_s: float) -> None:
+        if full_s - self._marks[1][0] >= self.WINDOW_S:
+            self._marks = [self._marks[1], (full_s, self._answers)]

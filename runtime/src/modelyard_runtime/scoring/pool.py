@@ -76,7 +76,9 @@ class Pool(abc.ABC):
         job = Job(request, self._loop.create_future(), deadline)
         self._pending += 1
         self._open.add(job)
-        if self._pending > self._room:
+        if self._pending == self._room:
+            self._rate.full()
+        elif self._pending > self._room:
             self._queue(job, gone)
         if job.looks_at < self._alarm_at:
             self._set_alarm(job.looks_at)
@@ -124,9 +126,9 @@ class Pool(abc.ABC):
 
     def _finished(self, job: Job, reply: Any, failure: BaseException | None) -> None:
         """A worker is done with a job, well or badly; its slot is free."""
-        self._open.discard(job)
-        self._pending -= 1
-        self._rate.completed += 1
+        if self._pending >= self._room:
+            self._rate.answered()
+        self._drop(job)
         if job.answer.done():
             return
         if failure is None:
@@ -145,8 +147,6 @@ class Pool(abc.ABC):
 
     def _queue(self, job: Job, gone: Gone) -> None:
         now = time.monotonic()
-        if self._pending == self._room + 1:
-            self._rate.queue_begins()
         job.gone = gone
         job.waits_until = min(job.deadline, now + self._patience_s)
         job.looks_at = min(job.waits_until, now + _WATCH_AFTER_S)
@@ -187,9 +187,14 @@ class Pool(abc.ABC):
 
     def _withdraw(self, job: Job, refusal: Exception) -> None:
         if job.claim():
-            self._open.discard(job)
-            self._pending -= 1
+            self._drop(job)
             self._settle(job, failure=refusal)
+
+    def _drop(self, job: Job) -> None:
+        self._open.discard(job)
+        self._pending -= 1
+        if self._pending == self._room - 1:
+            self._rate.free()
 
     def _watch(self, job: Job) -> None:
         watch = self._loop.create_task(self._until_gone(job))
