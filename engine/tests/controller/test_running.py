@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from typing import Any
 
 import attrs
@@ -12,10 +13,13 @@ from modelyard.api import (
     Conflict,
     Deleted,
     DeviceHealth,
+    Maturity,
     NotFound,
     OperationState,
     ReplicaFailed,
     Scaled,
+    ScalingDecision,
+    ScalingObservation,
     ScalingSpec,
     Secret,
     ServiceState,
@@ -101,6 +105,36 @@ def test_load_scales_up_to_the_maximum_within_seconds_and_the_decision_is_kept(m
             assert "4 needed (the maximum)" in record.reason
             assert of_kind(machine, Scaled)[-1].after == 4
             assert engine.service("digits").in_flight > 1
+
+    asyncio.run(scenario())
+
+
+@attrs.frozen
+class Ponderer:
+    """Wants the maximum it was told of, and takes until `go` to say so."""
+
+    name: str = "ponderer"
+    maturity: Maturity = Maturity.BETA
+    asked: threading.Event = attrs.field(factory=threading.Event)
+    go: threading.Event = attrs.field(factory=threading.Event)
+
+    def desired(self, observation: ScalingObservation) -> ScalingDecision:
+        self.asked.set()
+        self.go.wait(10)
+        return ScalingDecision(observation.limits.maximum, "as many as may be", 100.0)
+
+
+def test_a_decision_is_held_within_bounds_that_were_set_while_the_scaler_thought(machine: Machine):
+    async def scenario() -> None:
+        ponderer = Ponderer()
+        spec = {"scaling": ScalingSpec(minimum=1, maximum=4, refresh_seconds=0.25, scaler="ponderer")}
+        async with machine.engine(machine.host(offer_scalers=[ponderer])) as engine:
+            await deployed(machine, engine, **spec)
+            await machine.eventually(ponderer.asked.is_set)
+            await machine.finish(engine, await engine.scale("digits", maximum=2))
+            ponderer.go.set()
+            await machine.eventually(lambda: engine.scaling("digits"))
+            assert engine.scaling("digits")[0].wanted == 2
 
     asyncio.run(scenario())
 
