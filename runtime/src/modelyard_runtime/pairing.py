@@ -18,6 +18,8 @@ BY_PYTHON = "x-modelyard-ask"
 """A request with this header is never answered by Envoy itself: a probe must reach the interpreter."""
 READY_KEY = "modelyard.ready"
 """In Envoy's runtime: of a hundred health requests, how many it answers by itself."""
+LOADER_VARIABLES = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "PYTHONPATH", "PYTHONHOME")
+"""What the Python inside Envoy needs to start; user code and the user's own interpreter never see our values."""
 _FAILURE_FILE = "failure.json"
 
 

@@ -52,7 +52,7 @@ def tfserving_predict(data: bytes) -> None:
 
 
 def json_body(data: bytes) -> None:
-    """Read JSON by the rules of scripts; what was read can be written and means the same."""
+    """Read JSON by the rules of scripts; lists and texts that were read can be written and read again."""
     try:
         document = json_text.parse(data)
     except BadInput:

@@ -14,10 +14,9 @@ from typing import NamedTuple
 from modelyard_runtime import worker
 from modelyard_runtime.causes import CauseClass, killed_by
 from modelyard_runtime.contract import StartContract
+from modelyard_runtime.pairing import LOADER_VARIABLES
 
 PROGRAM = str(Path(worker.__file__).parent)
-_LOADER_VARIABLES = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "PYTHONPATH", "PYTHONHOME")
-"""What the Python inside Envoy needed to start: the user's interpreter must not inherit it."""
 
 
 class Child(NamedTuple):
@@ -57,7 +56,7 @@ def interpreter(contract: StartContract) -> str:
 
 def environment(own: dict[str, str], contract: StartContract) -> dict[str, str]:
     """Return what the script sees: the front's clean environment, its own interpreter first, its variables."""
-    values = {name: value for name, value in own.items() if name not in _LOADER_VARIABLES}
+    values = {name: value for name, value in own.items() if name not in LOADER_VARIABLES}
     values["PATH"] = ":".join([str(Path(interpreter(contract)).parent), own.get("PATH", "/usr/bin:/bin")])
     if contract.model_dir:
         values["AZUREML_MODEL_DIR"] = contract.model_dir

@@ -12,12 +12,11 @@ import sys
 from pathlib import Path
 
 from modelyard_runtime.contract import StartContract, read_contract
-from modelyard_runtime.pairing import ADMIN_FILE
+from modelyard_runtime.pairing import ADMIN_FILE, LOADER_VARIABLES
 from modelyard_runtime.server.app import Application
 from modelyard_runtime.server.launch import (
     CONTRACT_VARIABLE,
     INTERPRETER_VARIABLE,
-    LOADER_VARIABLES,
     OWN_VARIABLES,
     PARENT_VARIABLE,
     die_with,

@@ -25,8 +25,6 @@ INTERPRETER_VARIABLE = "MODELYARD_INTERPRETER"
 PARENT_VARIABLE = "MODELYARD_PARENT"
 """The parent's pid, and the descriptor on which it waits for news: `1234:5`."""
 OWN_VARIABLES = (CONTRACT_VARIABLE, INTERPRETER_VARIABLE, PARENT_VARIABLE)
-LOADER_VARIABLES = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "PYTHONPATH", "PYTHONHOME")
-"""What the embedded Python needs to start; user code never sees our values."""
 _PRELOAD = "LD_PRELOAD" if sys.platform == "linux" else "DYLD_INSERT_LIBRARIES"
 _NO_MULTI_MODEL = StartFailure(
     "this release's replicas do not load models by name",
