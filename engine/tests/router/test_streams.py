@@ -115,10 +115,41 @@ def test_a_grpc_stream_ends_with_its_clients_deadline(shared: Rig, chat: str, ch
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_grpc_stream_that_its_replica_leaves_hanging_is_ended(
+class Watching(grpc.GenericRpcHandler):
+    """Answers a watch at once, then says nothing until told."""
+
+    def __init__(self) -> None:
+        self.news = threading.Event()
+
+    def service(self, _: Any) -> Any:
+        return grpc.unary_stream_rpc_method_handler(self.watch)
+
+    def watch(self, request: bytes, _: Any) -> Iterator[bytes]:
+        yield request
+        self.news.wait(15)
+        yield b"news"
+
+
+def test_a_watch_outlives_the_time_limit_though_nothing_happens(shared: Rig, channel: grpc.Channel):
+    watching, server = Watching(), grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers((watching,))
+    server.add_insecure_port(f"unix:{shared.root}/watch.sock")
+    server.start()
+    try:
+        shared.publish(service("a", f"unix:{shared.root}/watch.sock", timeout_seconds=LIMIT_S))
+        heard = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"now", timeout=15)
+        assert next(heard) == b"now"
+        threading.Timer(4 * LIMIT_S, watching.news.set).start()
+        assert list(heard) == [b"news"]
+    finally:
+        watching.news.set()
+        server.stop(0).wait()
+
+
+def test_a_grpc_stream_that_is_silent_beyond_its_own_limit_is_ended(
     shared: Rig, chat: str, channel: grpc.Channel
 ):
-    shared.publish(service("a", chat, timeout_seconds=LIMIT_S))
+    shared.publish(service("a", chat, stream_idle_seconds=LIMIT_S))
     with pytest.raises(grpc.RpcError) as caught:
         talk(channel, b"wait", pause_s=0, timeout=10)
     assert caught.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)

@@ -29,6 +29,7 @@ _STREAM_IDLE_SECONDS = 60.0
 """Until a route is known; routes bring their own."""
 _CONNECTION_IDLE_SECONDS = 300.0
 _CONNECTION_SECONDS = 3600.0
+_PING_SECONDS, _PONG_SECONDS = 60.0, 20.0
 _NOBODY = {"addressPrefix": "255.255.255.255", "prefixLen": 32}
 """No caller counts as internal, not even on loopback: internal ones may steer Envoy by headers."""
 _UNTRUSTED = ("x-client-id", "x-forwarded-client-cert", "x-original-url", "x-rewrite-url")
@@ -98,6 +99,8 @@ def _limits() -> Json:
         },
         "http1SafeMaxConnectionDuration": True,
         "http2ProtocolOptions": {
+            # a caller that vanished without a word is found, however long its streams may be silent
+            "connectionKeepalive": {"interval": seconds(_PING_SECONDS), "timeout": seconds(_PONG_SECONDS)},
             "maxConcurrentStreams": 100,
             "initialStreamWindowSize": 64 * _KIB,
             "initialConnectionWindowSize": 1024 * _KIB,

@@ -214,10 +214,9 @@ def _auth(service: RoutedService) -> Json:
     """Give the digests to the filter; only mode `none` switches it off, an empty table refuses everybody."""
     if service.auth.mode == "none":
         return NO_AUTH
-    digests: Mapping[str, str] = dict(sorted(service.auth.digests.items()))
     return {
         "@type": f"{_TYPE}envoy.extensions.filters.http.lua.v3.LuaPerRoute",
-        "filterContext": {"digests": digests},
+        "filterContext": {"digests": dict(sorted(service.auth.digests.items()))},
     }
 
 
@@ -258,6 +257,11 @@ def _preflight(match: Json, headers: list[Json]) -> Json:
     return {**match, "headers": [*headers, *asks]}
 
 
+def _silence(service: RoutedService) -> Json:
+    """Let a stream wait: its deadline is its client's and its replica's, the router could only cut it off."""
+    return {"retryPolicy": _RETRIES, "idleTimeout": seconds(service.stream_idle_seconds)}
+
+
 def _deadline(service: RoutedService) -> Json:
     """Honour the caller's `grpc-timeout` up to what the service allows a request."""
     return {"maxStreamDuration": {"grpcTimeoutHeaderMax": seconds(service.timeout_seconds)}}
@@ -269,8 +273,7 @@ _SELECTED: Mapping[str, Json] = {
     "tfserving": {"prefix": TFSERVING_PREFIX},
     "bare-v2": {"pathSeparatedPrefix": "/v2"},
 }
-# A stream's deadline is left to its client and its replica: the router could only cut it off, without a status.
-_GRPC_LIMITS = {"grpc": _deadline, "tfserving": _deadline}
+_GRPC_LIMITS = {"grpc-stream": _silence, "grpc": _deadline, "tfserving": _deadline}
 
 
 def _matches(header: str, pattern: str) -> Json:

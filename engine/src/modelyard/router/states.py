@@ -11,6 +11,7 @@ from modelyard.api import AuthPolicy, UserError
 
 DEFAULT_NAMESPACE = "default"
 """It owns the short path `/api/v1/service/<name>`."""
+STREAM_IDLE_SECONDS = 3600.0
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -65,6 +66,8 @@ class RoutedService:
     default: bool = False
     cors: tuple[str, ...] = ()
     """Origins whose pages may call, `*` = any: preflights pass without a key, the router's errors can be read."""
+    stream_idle_seconds: float = attrs.field(default=STREAM_IDLE_SECONDS, validator=attrs.validators.gt(0))
+    """How long a gRPC stream may be silent: watching or waiting for the next message is its normal state."""
     namespace: str = attrs.field(default=DEFAULT_NAMESPACE, validator=_check_name)
 
 
