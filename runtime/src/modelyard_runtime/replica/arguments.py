@@ -67,6 +67,11 @@ def _contract(said: argparse.Namespace, code: Path) -> StartContract:
     installs = any(name == EXTRA_REQUIREMENTS for name, _ in said.env)
     if said.isolation == "thread" and needs_process:
         raise WrongArguments("--python and --workers need processes: use --isolation process")
+    if said.workers > said.max_concurrent:
+        raise WrongArguments(
+            f"{said.workers} workers, but {said.max_concurrent} requests at once: some would never have work; "
+            f"raise --max-concurrent to {said.workers}, or lower --workers"
+        )
     if said.max_batch_size == 1 and said.max_batch_wait:
         raise WrongArguments("--max-batch-wait needs --max-batch-size of at least 2")
     # packages that nobody has seen yet must not meet the server's
