@@ -67,6 +67,17 @@ def run(data):
 def run_batch(items):
     return [{"got": json.loads(item), "together": len(items)} for item in items]
 """
+OF_A_MODEL = """
+import json, os, pathlib
+
+def init():
+    global told
+    (file,) = pathlib.Path(os.environ["AZUREML_MODEL_DIR"]).iterdir()
+    told = json.loads(file.read_text())
+
+def run(data):
+    return told
+"""
 
 
 @pytest.fixture(scope="module")
@@ -242,12 +253,24 @@ def test_requests_that_come_together_run_together(
     assert max(answer["together"] for answer in answers) > 1
 
 
-def test_models_loaded_by_name_are_refused_with_the_reason(shared_engine: RunningEngine, tmp_path: Path):
-    (tmp_path / "score.py").write_text(TEXT)
-    (tmp_path / "m2.json").write_text("2")
-    (tmp_path / "engine.yaml").write_text(
-        "name: many\ncode: {entry: score.py}\nmodels: [{name: two, path: m2.json}]\nmulti_model: {enabled: true}\n"
+def test_many_models_come_and_go_by_their_names(shared_engine: RunningEngine, tmp_path: Path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.json").write_text(f'"{name}"')
+    more = (
+        "models: [{name: one, path: ../one.json}, {name: two, version: '7', path: ../two.json}]\n"
+        "multi_model: {enabled: true, memory: 512Mi}\nscaling: {max: 1}"
     )
-    answer = shared_engine.cli("deploy", tmp_path)
-    assert answer.code != 0
-    assert "do not load models by name" in answer.out + answer.err
+    deploy(shared_engine, tmp_path, "many", OF_A_MODEL, more)
+    headers = bearer(shared_engine, "many")
+    url = shared_engine.url("many")
+    assert httpx.post(url, content="", headers=headers).json() == "one"
+    assert httpx.post(url, content="", headers={**headers, "modelyard-model": "two:7"}).json() == "two"
+    headers["modelyard-service"] = "many"
+    with triton_http.InferenceServerClient(f"127.0.0.1:{shared_engine.port}") as client:
+        client.unload_model("two", headers=headers)
+        states = {
+            model["name"]: model["state"] for model in client.get_model_repository_index(headers=headers)
+        }
+        client.load_model("two", headers=headers)
+        ready = client.is_model_ready("two", "7", headers=headers)
+    assert (states, ready) == ({"one": "READY", "two": "UNAVAILABLE"}, True)

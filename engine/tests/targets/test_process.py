@@ -268,15 +268,6 @@ def test_an_environment_without_python_is_refused(target: ProcessTarget, workloa
         asyncio.run(target.apply(attrs.evolve(workload, environment="/nowhere")))
 
 
-def test_models_loaded_by_name_are_refused_before_anything_is_built(
-    target: ProcessTarget, workload: Workload
-):
-    spec = attrs.evolve(workload.spec, multi_model=MultiModelSpec(enabled=True))
-    (refusal,) = target.refuse(spec)
-    assert refusal.code == "multi_model_unsupported"
-    assert "AZUREML_MODEL_DIR" in refusal.remedy
-
-
 def test_what_needs_an_image_is_refused_with_a_remedy(target: ProcessTarget, workload: Workload):
     environment = EnvironmentSpec(base="debian", conda={"name": "x"}, docker_steps=("RUN true",))
     found = target.refuse(attrs.evolve(workload.spec, environment=environment))

@@ -81,7 +81,7 @@ def test_a_question_that_cannot_be_answered_is_refused_with_the_mistake(serve: A
 def test_loading_by_name_is_refused_with_a_remedy(serve: Any, path: str):
     reply = serve(SCRIPT, ask(f"/v2/repository/{path}"))
     assert reply.status == 501
-    assert "deploy a service of its own" in reply.json["message"]
+    assert "set multi_model.enabled" in reply.json["message"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def release() -> Any:
 def test_health_and_status_never_wait_behind_a_model(serve: Any):
     async def scenario(client: Any) -> Any:
         busy = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
-        await client.until(lambda: client.service.pool.running == 1)
+        await client.until(lambda: client.service.catalog.running == 1)
         health, status = await client.ask("GET", "/"), await client.ask("GET", "/modelyard/status")
         release()
         await busy
@@ -41,9 +41,9 @@ def test_health_and_status_never_wait_behind_a_model(serve: Any):
 def test_a_full_queue_turns_away_at_once_and_the_queued_one_is_served(serve: Any):
     async def scenario(client: Any) -> Any:
         first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
-        await client.until(lambda: client.service.pool.running == 1)
+        await client.until(lambda: client.service.catalog.running == 1)
         second = asyncio.ensure_future(client.ask("POST", "/score", b"2"))
-        await client.until(lambda: client.service.pool.queued == 1)
+        await client.until(lambda: client.service.catalog.queued == 1)
         third = await client.ask("POST", "/score", b"3")
         release()
         return (await first).status, (await second).status, third
@@ -57,7 +57,7 @@ def test_a_full_queue_turns_away_at_once_and_the_queued_one_is_served(serve: Any
 def test_nobody_queues_longer_than_queue_wait(serve: Any):
     async def scenario(client: Any) -> Any:
         first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
-        await client.until(lambda: client.service.pool.running == 1)
+        await client.until(lambda: client.service.catalog.running == 1)
         second = await client.ask("POST", "/score", b"2")
         release()
         await first
@@ -69,9 +69,9 @@ def test_nobody_queues_longer_than_queue_wait(serve: Any):
 def test_a_timeout_is_a_504_and_keeps_its_slot_until_run_returns(serve: Any):
     async def scenario(client: Any) -> Any:
         late = await client.ask("POST", "/score", b"1")
-        held = client.service.pool.running
+        held = client.service.catalog.running
         release()
-        await client.until(lambda: client.service.pool.running == 0)
+        await client.until(lambda: client.service.catalog.running == 0)
         return late, held, await client.ask("POST", "/score", b"2")
 
     late, held, after = serve(SLOW, scenario, timeout_s=0.1)
@@ -84,12 +84,12 @@ def test_a_client_that_leaves_frees_its_place_in_the_queue(serve: Any):
     async def scenario(client: Any) -> Any:
         gone = asyncio.Event()
         first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
-        await client.until(lambda: client.service.pool.running == 1)
+        await client.until(lambda: client.service.catalog.running == 1)
         second = asyncio.ensure_future(client.ask("POST", "/score", b"2", gone=gone))
-        await client.until(lambda: client.service.pool.queued == 1)
+        await client.until(lambda: client.service.catalog.queued == 1)
         gone.set()
         left = await second
-        queued = client.service.pool.queued
+        queued = client.service.catalog.queued
         release()
         await first
         return left.status, queued
@@ -100,9 +100,9 @@ def test_a_client_that_leaves_frees_its_place_in_the_queue(serve: Any):
 def test_draining_refuses_new_requests_and_finishes_running_and_queued_ones(serve: Any):
     async def scenario(client: Any) -> Any:
         first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
-        await client.until(lambda: client.service.pool.running == 1)
+        await client.until(lambda: client.service.catalog.running == 1)
         second = asyncio.ensure_future(client.ask("POST", "/score", b"2"))
-        await client.until(lambda: client.service.pool.queued == 1)
+        await client.until(lambda: client.service.catalog.queued == 1)
         await client.ask("POST", "/modelyard/drain")
         refused = await client.ask("POST", "/score", b"3")
         status = (await client.ask("GET", "/modelyard/status")).json
@@ -132,7 +132,7 @@ def test_a_request_whose_time_is_over_while_it_queues_never_reaches_run(serve: A
 
     async def scenario(client: Any) -> Any:
         first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
-        await client.until(lambda: client.service.pool.running == 1)
+        await client.until(lambda: client.service.catalog.running == 1)
         second = await client.ask("POST", "/score", b"2")
         seen = list(sys.modules["score"].seen)
         release()
@@ -148,10 +148,10 @@ def test_a_request_whose_time_is_over_while_it_queues_never_reaches_run(serve: A
 def test_a_place_given_up_is_free_for_the_next(serve: Any):
     async def scenario(client: Any) -> Any:
         first = asyncio.ensure_future(client.ask("POST", "/score", b"1"))
-        await client.until(lambda: client.service.pool.running == 1)
+        await client.until(lambda: client.service.catalog.running == 1)
         refused = await client.ask("POST", "/score", b"2")
         third = asyncio.ensure_future(client.ask("POST", "/score", b"3"))
-        await client.until(lambda: client.service.pool.queued == 1)
+        await client.until(lambda: client.service.catalog.queued == 1)
         release()
         return refused.status, (await first).status, (await third).status
 

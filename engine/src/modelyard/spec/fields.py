@@ -224,7 +224,7 @@ FIELDS: tuple[Field, ...] = (
         "multi_model.enabled",
         "multi_model.enabled",
         Flag(),
-        "Whether each model is served by its own name, loaded on demand; no target of this release does it.",
+        "Whether each model is served by its own name, in processes of its own, loaded when it is asked for.",
     ),
     Field(
         "multi_model.memory",

@@ -47,6 +47,10 @@ def parse(arguments: Sequence[str]) -> ByHand:
         raise WrongArguments(f"--code {said.code}: there is no such folder")
     if said.app_root is not None and said.model:
         raise WrongArguments("--app-root brings the models that lie in it: leave out --model, or --app-root")
+    if said.multi_model and not said.model and said.app_root is None:
+        raise WrongArguments(
+            "--multi-model: there is no model to serve; name each with --model, or --app-root"
+        )
     models = tuple(read_model(text) for text in said.model)
     return ByHand(
         contract=_contract(said, code),
@@ -63,15 +67,21 @@ def service_name(text: str) -> str:
 
 
 def _contract(said: argparse.Namespace, code: Path) -> StartContract:
-    needs_process = said.python is not None or said.workers > 1
+    needs_process = said.python is not None or said.workers > 1 or said.multi_model
     installs = any(name == EXTRA_REQUIREMENTS for name, _ in said.env)
     if said.isolation == "thread" and needs_process:
-        raise WrongArguments("--python and --workers need processes: use --isolation process")
+        raise WrongArguments("--python, --workers and --multi-model need processes: use --isolation process")
     if said.workers > said.max_concurrent:
         raise WrongArguments(
             f"{said.workers} workers, but {said.max_concurrent} requests at once: some would never have work; "
             f"raise --max-concurrent to {said.workers}, or lower --workers"
         )
+    if said.model_memory and not said.multi_model:
+        raise WrongArguments(
+            "--model-memory is the budget of models that come and go: it needs --multi-model"
+        )
+    if said.model_memory >= said.memory > 0:
+        raise WrongArguments("--model-memory would never be reached: make it less than --memory")
     if said.max_batch_size == 1 and said.max_batch_wait:
         raise WrongArguments("--max-batch-wait needs --max-batch-size of at least 2")
     # packages that nobody has seen yet must not meet the server's
@@ -92,6 +102,8 @@ def _contract(said: argparse.Namespace, code: Path) -> StartContract:
         workers=said.workers,
         batching=Batching(max_size=said.max_batch_size, max_wait_s=said.max_batch_wait),
         compat=said.compat,
+        multi_model=said.multi_model,
+        model_memory_bytes=said.model_memory,
         cors_origins=tuple(said.cors),
         compression=said.compression,
         max_compression_ratio=said.max_compression_ratio,

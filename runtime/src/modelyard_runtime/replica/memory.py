@@ -7,8 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelyard_runtime.proc import read
+
 CGROUP_ROOT = Path("/sys/fs/cgroup")
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _BINARY_UNITS = ((2**40, "Ti"), (2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki"))
 
 
@@ -42,7 +43,7 @@ def make_group(
     name: str, limit_bytes: int, *, root: Path = CGROUP_ROOT, own: str | None = None
 ) -> MemoryGroup | None:
     """Make a group with this limit; None where this machine or user cannot."""
-    text = own if own is not None else _read(Path("/proc/self/cgroup"))
+    text = own if own is not None else read(Path("/proc/self/cgroup"))
     for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
@@ -52,11 +53,6 @@ def make_group(
             mine = root / line[3:].strip().lstrip("/")
             return _make_v2(mine.parent, name, limit_bytes) or _make_v2(mine, name, limit_bytes)
     return None
-
-
-def resident_bytes(pid: int) -> int:
-    """Return what a process and its descendants hold in memory."""
-    return sum(_resident(member) for member in _family(pid))
 
 
 def spell(size: int) -> str:
@@ -102,26 +98,3 @@ def _limit(folder: Path, file: str, limit_bytes: int) -> bool:
                 folder.rmdir()
         return False
     return True
-
-
-def _family(pid: int) -> list[int]:
-    found, waiting = [], [pid]
-    while waiting:
-        member = waiting.pop()
-        found.append(member)
-        with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{member}/task").iterdir():
-                waiting += [int(child) for child in _read(task / "children").split()]
-    return found
-
-
-def _resident(pid: int) -> int:
-    fields = _read(Path(f"/proc/{pid}/statm")).split()
-    return int(fields[1]) * _PAGE_BYTES if len(fields) > 1 else 0
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -59,6 +59,11 @@ def _say_what(group: _Group) -> None:
         metavar="DIR",
         help="a folder that holds azureml-models/<name>/<version>, instead of --model",
     )
+    group.add_argument(
+        "--multi-model",
+        action="store_true",
+        help="serve each model by its own name, in processes of its own, loaded when it is asked for",
+    )
     group.add_argument("--name", metavar="SERVICE", help="the service's name (the code folder's)")
     group.add_argument(
         "--sample", metavar="FILE", help="a request body that is scored once before it is ready"
@@ -121,6 +126,13 @@ def _say_limits(group: _Group) -> None:
     )
     group.add_argument(
         "--memory", type=size_bytes, default=0, metavar="SIZE", help="the whole replica's (no limit)"
+    )
+    group.add_argument(
+        "--model-memory",
+        type=size_bytes,
+        default=0,
+        metavar="SIZE",
+        help="with --multi-model: past it the least recently used models are unloaded (no limit)",
     )
 
 

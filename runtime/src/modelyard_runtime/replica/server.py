@@ -12,9 +12,10 @@ from pathlib import Path
 from modelyard_runtime.causes import CauseClass, StartFailure, class_of, killed_by
 from modelyard_runtime.contract import SOCKET_FILE, StartContract
 from modelyard_runtime.pairing import ADMIN_FILE, find_failure, forget_failure
+from modelyard_runtime.proc import resident_bytes
 from modelyard_runtime.replica.lifecycle import Failed
 from modelyard_runtime.replica.logs import Log
-from modelyard_runtime.replica.memory import MemoryGroup, make_group, resident_bytes, spell
+from modelyard_runtime.replica.memory import MemoryGroup, make_group, spell
 from modelyard_runtime.replica.ports import why_unusable
 from modelyard_runtime.replica.variables import server_environment
 from modelyard_runtime.server.launch import CannotLaunch, Parent, command, environment

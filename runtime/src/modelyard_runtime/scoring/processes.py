@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,8 @@ class ProcessPool(Pool):
         super().__init__(contract, changed)
         self._slots = max(1, math.ceil(contract.max_concurrent / contract.workers))
         self._workers: list[WorkerProcess] = []
+        self.used_at = time.monotonic()
+        """When it last got a request."""
         limit = max(contract.max_concurrent, contract.workers)
         self._room = limit * contract.batching.max_size
         self._capacity = self._room + contract.max_queued
@@ -56,6 +59,11 @@ class ProcessPool(Pool):
         """The worker processes; each leads a group of its own."""
         return [worker.pid for worker in self._workers]
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request runs or waits."""
+        return self._pending > 0
+
     # --- what the pool asks for -----------------------------------------------------------------
 
     def _begin(self) -> None:
@@ -65,6 +73,7 @@ class ProcessPool(Pool):
                 self._start_one()
 
     def _give(self, job: Job) -> None:
+        self.used_at = time.monotonic()
         self._dispatch.add(job)
 
     def _withdraw(self, job: Job, refusal: Exception) -> None:

@@ -29,3 +29,15 @@ class Unready(Refusal):
 
 class Left(Refusal):
     """The client went away; nobody is left to be told."""
+
+
+class Unknown(Refusal):
+    """There is no such model, or no such version of it."""
+
+
+class Unloadable(Refusal):
+    """A model could not be loaded; it is tried again after `retry_after_s`."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

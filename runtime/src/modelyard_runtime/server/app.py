@@ -100,8 +100,9 @@ async def _swagger(exchange: Exchange) -> None:
     if await _told_methods(exchange):
         return
     service = exchange.service
-    about = service.default.description if service.default is not None else None
-    document = orjson.dumps(swagger(service.contract, about, exchange.scope["query_string"]))
+    document = orjson.dumps(
+        swagger(service.contract, service.catalog.description, exchange.scope["query_string"])
+    )
     await exchange.answer(200, [JSON, NOT_FAILED], document if exchange.method == "GET" else b"")
 
 

@@ -26,11 +26,6 @@ PARENT_VARIABLE = "MODELYARD_PARENT"
 """The parent's pid, and the descriptor on which it waits for news: `1234:5`."""
 OWN_VARIABLES = (CONTRACT_VARIABLE, INTERPRETER_VARIABLE, PARENT_VARIABLE)
 _PRELOAD = "LD_PRELOAD" if sys.platform == "linux" else "DYLD_INSERT_LIBRARIES"
-_NO_MULTI_MODEL = StartFailure(
-    "this release's replicas do not load models by name",
-    "take multi_model out of engine.yaml: init() finds every model under AZUREML_MODEL_DIR",
-    CauseClass.CANNOT_START,
-)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -51,8 +46,6 @@ class Parent(NamedTuple):
 
 def command(contract: StartContract) -> list[str]:
     """Write Envoy's configuration and return how to start it. Raises `CannotLaunch`."""
-    if contract.multi_model:
-        raise CannotLaunch(_NO_MULTI_MODEL)
     config = Path(contract.run_dir) / "envoy.json"
     try:
         argv = [binary(), "--config-path", str(config)]

@@ -7,13 +7,13 @@ from functools import lru_cache
 
 from modelyard_runtime.oip import rest
 from modelyard_runtime.oip.datatypes import OipError
-from modelyard_runtime.server import repository
+from modelyard_runtime.server import repository_paths
 from modelyard_runtime.server.about import (
-    EXTENSIONS,
     NAME,
     PLATFORM,
     VERSION,
     declared,
+    extensions,
     is_ready,
 )
 from modelyard_runtime.server.http import JSON, Exchange, Receive, Scope, Send, route
@@ -33,8 +33,8 @@ def serve(service: Service, scope: Scope, receive: Receive, send: Send) -> Await
     path: str = scope["path"]
     if path.endswith("/infer"):
         return _infer(service, scope, receive, send)
-    if path.startswith(repository.PREFIX):
-        return repository.serve(service, scope, receive, send)
+    if path.startswith(repository_paths.PREFIX):
+        return repository_paths.serve(service, scope, receive, send)
     return _FIXED.get(path, _model)(service, scope, receive, send)
 
 
@@ -59,13 +59,15 @@ async def _perform_infer(exchange: Exchange) -> None:
     if verb != "infer":
         raise NotFound("The requested URL was not found on the server.")
     exchange.allow("POST")
-    pool = service.pools.get((name, version)) or service.find(name, version)
+    if (name, version) not in service.pools:
+        service.versions(name, version)  # a wrong name is told before its body is read
     deadline = service.deadline()
     body = await exchange.body()
     try:
         asked = rest.decode(body, exchange.headers.get(rest.HEADER_LENGTH))
     except OipError as error:
         raise BadInput(str(error), place=error.place) from error
+    pool = service.pools.get((name, version)) or await service.find(name, version, deadline)
     request = request_for(pool, asked.inputs, asked.outputs, exchange.scope)
     reply = await pool.submit(request, deadline, exchange.gone)
     if type(reply) is not Inferred:
@@ -101,7 +103,7 @@ async def _describe_model(exchange: Exchange) -> None:
 
 async def _server_metadata(exchange: Exchange) -> None:
     exchange.allow("GET")
-    await exchange.answer_json({"name": NAME, "version": VERSION, "extensions": EXTENSIONS})
+    await exchange.answer_json({"name": NAME, "version": VERSION, "extensions": extensions(exchange.service)})
 
 
 async def _live(exchange: Exchange) -> None:
@@ -117,7 +119,9 @@ async def _ready(exchange: Exchange) -> None:
 
 
 async def _answer_options(exchange: Exchange) -> None:
-    posted = exchange.scope["path"].endswith("/infer") or exchange.scope["path"].startswith(repository.PREFIX)
+    posted = exchange.scope["path"].endswith("/infer") or exchange.scope["path"].startswith(
+        repository_paths.PREFIX
+    )
     allowed = b"POST, OPTIONS" if posted else b"GET, OPTIONS"
     preflight = exchange.service.cors.preflight(exchange.headers)
     await exchange.answer(200, [(b"allow", allowed), *preflight], b"")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from modelyard_runtime.scoring.refusals import Left, Overloaded, TimedOut, Unready
+from modelyard_runtime.scoring.refusals import (
+    Left,
+    Overloaded,
+    TimedOut,
+    Unknown,
+    Unloadable,
+    Unready,
+)
 from modelyard_runtime.worker.failures import BadInput as ScriptBadInput
 from modelyard_runtime.worker.failures import ResultUnusable as ScriptResultUnusable
 
@@ -122,6 +129,14 @@ class NotReady(Problem):
     retry_after_s = 1
 
 
+class ModelFailed(Problem):
+    """A model that is loaded when it is asked for could not be."""
+
+    status = 503
+    code = "ModelFailed"
+    grpc_status = UNAVAILABLE
+
+
 class Busy(Problem):
     """The queue is full, or a place in it was held too long."""
 
@@ -165,6 +180,12 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one return a ki
             return late
         case Unready():
             return NotReady(str(error))
+        case Unknown():
+            return NotFound(str(error))
+        case Unloadable():
+            failed = ModelFailed(str(error))
+            failed.retry_after_s = error.retry_after_s
+            return failed
         case Left():
             raise Disconnected from error
     return ScoringFailed(RUN_RAISED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from modelyard_runtime.scoring import ScoreStream
+from modelyard_runtime.scoring import MAIN, Key, ScoreStream
 from modelyard_runtime.server.cors import ASKED_METHOD
 from modelyard_runtime.server.http import FAILED, HTML, JSON, NOT_FAILED, Exchange, route
 from modelyard_runtime.server.problems import MethodNotAllowed
@@ -13,6 +13,8 @@ from modelyard_runtime.worker.replies import HttpReply, Scored
 from modelyard_runtime.worker.requests import ScoreRequest
 
 _METHODS = frozenset({"GET", "POST", "OPTIONS"})
+MODEL_HEADER = b"modelyard-model"
+"""Which of several models is asked: `name`, or `name:version`."""
 
 
 async def _score(exchange: Exchange) -> None:
@@ -22,10 +24,14 @@ async def _score(exchange: Exchange) -> None:
     if exchange.method == "OPTIONS" and ASKED_METHOD in exchange.headers:
         await exchange.answer(200, [HTML, NOT_FAILED, *service.cors.preflight(exchange.headers)], b"")
         return
-    pool = service.default or service.find("", "")
-    about = pool.description
     deadline = service.deadline()
-    body = await exchange.body()
+    body = (
+        await exchange.body()
+    )  # first: between finding a pool and handing it the request nobody may take its place
+    wanted = exchange.headers.get(MODEL_HEADER)
+    key = MAIN if wanted is None else _key_of(wanted)
+    pool = service.pools.get(key) or await service.find(*key, deadline)
+    about = pool.description
     if exchange.method == "OPTIONS" and (about is None or about.style != "http"):
         await exchange.answer(200, [HTML, NOT_FAILED], b"")
         return
@@ -42,6 +48,11 @@ async def _score(exchange: Exchange) -> None:
 
 
 score = route(_score, counted=True)
+
+
+def _key_of(wanted: bytes) -> Key:
+    name, _, version = wanted.decode("utf-8", "replace").partition(":")
+    return name, version
 
 
 def _own_headers(reply: HttpReply) -> list[tuple[bytes, bytes]]:

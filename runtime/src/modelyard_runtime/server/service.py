@@ -1,4 +1,4 @@
-"""One scoring service in this process: its models' pools, its readiness, its way out."""
+"""One scoring service in this process: its models, its readiness, its way out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.pairing import leave_failure
-from modelyard_runtime.scoring import Pool, make_pool
+from modelyard_runtime.scoring import Key, Pool, make_catalog
 from modelyard_runtime.server.announcing import Announcer
 from modelyard_runtime.server.cors import Cors
-from modelyard_runtime.server.problems import NotFound, NotReady
+from modelyard_runtime.server.problems import NotReady
 
 log = logging.getLogger(__name__)
 
@@ -32,36 +32,34 @@ class Service:
         self.open = 0
         """Scoring requests whose answer has not left yet."""
         self.draining = False
-        self.models = model_versions(contract)
-        self.pool = make_pool(contract, self._pool_changed)
-        self.pools: dict[tuple[str, str], Pool] = {}
-        """Ready pools by name and version; "" = the newest. Empty while this replica takes no requests."""
-
-    @property
-    def default(self) -> Pool | None:
-        """The pool of the one script, while it takes requests."""
-        return self.pool if self.pool.ready and not self.draining else None
+        self.catalog = make_catalog(contract, self._catalog_changed)
+        self.models = self.catalog.names
+        """Every model with its versions, the newest last."""
+        self.main = self.catalog.main
+        """The model of a request that names none."""
+        self.pools: dict[Key, Pool] = {}
+        """Ready pools by name and version; "" = the main one, the newest. Empty while no requests are taken."""
 
     @property
     def ready(self) -> bool:
         """Whether new requests are served."""
-        return self.pool.ready and not self.draining
+        return self.catalog.ready and not self.draining
 
     @property
     def failed(self) -> str:
         """Why it cannot serve; "" while it can, or will."""
-        return self.pool.failure.cause if self.pool.failure is not None else ""
+        return self.catalog.failure.cause if self.catalog.failure is not None else ""
 
     def start(self) -> None:
         """Load the script; returns at once."""
-        self.pool.start()
+        self.catalog.start()
 
     async def close(self) -> None:
         """End the workers."""
         self.pools = {}
         if self._announcer is not None:
             self._announcer.close()
-        await self.pool.close()
+        await self.catalog.close()
 
     async def drain(self) -> None:
         """Refuse new requests from now on; returns once nobody hears any more that this replica is ready."""
@@ -76,55 +74,32 @@ class Service:
         return time.monotonic() + self.timeout_s
 
     def versions(self, name: str, version: str) -> tuple[str, ...]:
-        """Return the versions of a model; "" = the service's own. Raises `NotFound` for one there is not."""
-        name = name or self.contract.service
-        versions = self.models.get(name)
-        if versions is None:
-            raise NotFound(f"no model is called '{name}'; there are {', '.join(self.models)}")
-        if version and version not in versions:
-            raise NotFound(f"model '{name}' has no version '{version}'; there are {', '.join(versions)}")
-        return versions
+        """Return the versions of a model; "" = the main one. Raises `Unknown` for one there is not."""
+        return self.catalog.versions(name, version)
 
-    def find(self, name: str, version: str) -> Pool:
-        """Return the pool that serves a model, which may be in no table. Raises `NotFound`, `NotReady`."""
-        self.versions(name, version)
+    async def find(self, name: str, version: str, deadline: float) -> Pool:
+        """Return the pool for a model that `pools` does not have. Raises `NotReady`, a `Refusal`."""
         if self.draining:
+            self.versions(name, version)
             raise NotReady("this replica is draining")
-        if not self.pool.ready:
-            raise NotReady(self.failed or "init() has not finished yet")
-        return self.pool
+        return await self.catalog.find(name, version, deadline)
 
     def status(self) -> dict[str, Any]:
         """Say what STATUS_PATH answers."""
-        queued = self.pool.queued
+        queued = self.catalog.queued
         return {
             "ready": self.ready,
             "draining": self.draining,
-            "running": max(self.pool.running, self.open - queued),
+            "running": max(self.catalog.running, self.open - queued),
             "queued": queued,
         }
 
-    def _pool_changed(self, pool: Pool) -> None:
-        self.pools = self._names() if pool.ready and not self.draining else {}
-        if pool.failure is not None:
-            leave_failure(Path(self.contract.run_dir), pool.failure)
+    def _catalog_changed(self) -> None:
+        self.pools = {} if self.draining else self.catalog.table
+        if self.catalog.failure is not None:
+            leave_failure(Path(self.contract.run_dir), self.catalog.failure)
         self._announce()  # last: whoever hears of it finds the reason
 
     def _announce(self) -> None:
         if self._announcer is not None:
             self._announcer.say(self.ready)
-
-    def _names(self) -> dict[tuple[str, str], Pool]:
-        return {
-            (name, version): self.pool
-            for name, versions in self.models.items()
-            for version in ("", *versions)
-        }
-
-
-def model_versions(contract: StartContract) -> dict[str, tuple[str, ...]]:
-    """List the names a replica answers to, with their versions: the service's own and its models'."""
-    names: dict[str, tuple[str, ...]] = {contract.service: (str(contract.revision),)}
-    for model in contract.models:
-        names[model.name] = (*names.get(model.name, ()), model.version)
-    return names

@@ -21,12 +21,13 @@ async def _model_infer(call: Call) -> None:
     except OipError as error:
         raise BadInput(str(error), place=error.place) from error
     service = call.service
-    pool = service.pools.get((asked.model, asked.version)) or service.find(asked.model, asked.version)
+    key = (asked.model, asked.version)
+    pool = service.pools.get(key) or await service.find(*key, call.deadline)
     request = request_for(pool, asked.inputs, asked.outputs, call.scope)
     reply = await pool.submit(request, call.deadline, call.gone)
     if type(reply) is not Inferred:
         raise not_tensors(reply)
-    model = asked.model or service.contract.service
+    model = asked.model or service.main
     version = asked.version or service.models[model][-1]
     await call.answer(messages.encode(model, version, asked.id, reply.outputs), last=True)
 

@@ -9,11 +9,11 @@ from google.protobuf.message import Message
 
 from modelyard_runtime.oip import open_inference_pb2 as pb
 from modelyard_runtime.server.about import (
-    EXTENSIONS,
     NAME,
     PLATFORM,
     VERSION,
     declared,
+    extensions,
     is_ready,
 )
 from modelyard_runtime.server.grpc.calls import Call
@@ -33,15 +33,15 @@ async def _model_ready(call: Call, asked: pb.ModelReadyRequest) -> Message:
     return pb.ModelReadyResponse(ready=is_ready(call.service, asked.name, asked.version))
 
 
-async def _server_metadata(_call: Call, _asked: Message) -> Message:
-    return pb.ServerMetadataResponse(name=NAME, version=VERSION, extensions=EXTENSIONS)
+async def _server_metadata(call: Call, _asked: Message) -> Message:
+    return pb.ServerMetadataResponse(name=NAME, version=VERSION, extensions=extensions(call.service))
 
 
 async def _model_metadata(call: Call, asked: pb.ModelMetadataRequest) -> Message:
     versions = call.service.versions(asked.name, asked.version)
     inputs, outputs = declared(call.service, asked.name, asked.version)
     return pb.ModelMetadataResponse(
-        name=asked.name or call.service.contract.service,
+        name=asked.name or call.service.main,
         versions=versions,
         platform=PLATFORM,
         inputs=_tensors(inputs),

@@ -150,11 +150,12 @@ async def _one(call: Call, incoming: Incoming, message: Buffer) -> None:
 
 async def _answer(call: Call, incoming: Incoming, asked: GrpcRequest) -> None:
     service = call.service
-    pool = service.pools.get((asked.model, asked.version)) or service.find(asked.model, asked.version)
-    request = request_for(pool, asked.inputs, asked.outputs, call.scope)
     deadline = min(service.deadline(), call.client_deadline)
+    key = (asked.model, asked.version)
+    pool = service.pools.get(key) or await service.find(*key, deadline)
+    request = request_for(pool, asked.inputs, asked.outputs, call.scope)
     reply = await pool.submit(request, deadline, incoming.gone)
-    model = asked.model or service.contract.service
+    model = asked.model or service.main
     version = asked.version or service.models[model][-1]
     if isinstance(reply, InferStream):
         await _pour(call, asked, (model, version), reply)

@@ -29,12 +29,13 @@ async def _predict(call: Call) -> None:
         asked = predict.decode(message, limit_bytes=service.contract.max_body_bytes)
     except OipError as error:
         raise BadInput(str(error), place=error.place) from error
-    pool = service.pools.get((asked.model, asked.version)) or service.find(asked.model, asked.version)
+    key = (asked.model, asked.version)
+    pool = service.pools.get(key) or await service.find(*key, call.deadline)
     request = request_for(pool, asked.inputs, asked.outputs, call.scope)
     reply = await pool.submit(request, call.deadline, call.gone)
     if type(reply) is not Inferred:
         raise not_tensors(reply)
-    model = asked.model or service.contract.service
+    model = asked.model or service.main
     version = asked.version or service.models[model][-1]
     answer = predict.encode(model, version, reply.outputs)
     await call.answer((answer.SerializeToString(),), last=True)
@@ -48,7 +49,7 @@ async def _metadata(call: Call, asked: pb.GetModelMetadataRequest) -> Message:
     versions = call.service.versions(model, version)
     made = predict.signatures(*declared(call.service, model, version))
     answer = pb.GetModelMetadataResponse(
-        model_spec=predict.specification(model or call.service.contract.service, version or versions[-1])
+        model_spec=predict.specification(model or call.service.main, version or versions[-1])
     )
     packed = answer.metadata[_SIGNATURES]
     packed.type_url, packed.value = _SIGNATURES_URL, made.SerializeToString()
