@@ -40,16 +40,16 @@ def from_values(name: str, datatype: str, shape: tuple[int, ...], values: Any, *
     """Read elements as JSON has them, flat or nested, in row-major order. Raises `OipError`."""
     kind = find(datatype, place=place)
     elements = count(shape, place=place)
-    flat = _flat(values, f"{place}.data")
-    _check_count(name, shape, elements, len(flat), place)
-    wrong = set(map(type, flat)) - kind.takes
-    if wrong:
-        number = next(number for number, value in enumerate(flat) if type(value) in wrong)
+    flat = _flat(values, place)
+    if elements != len(flat):
+        raise _miscounted(name, shape, elements, len(flat), place)
+    if not kind.takes.issuperset(map(type, flat)):
+        number = next(number for number, value in enumerate(flat) if type(value) not in kind.takes)
         raise OipError(
             f"input '{name}': {datatype} cannot hold {_json_name(flat[number])}",
             place=f"{place}.data[{number}]",
         )
-    return Tensor(name, datatype, shape, _pack(name, datatype, kind, flat, f"{place}.data"))
+    return Tensor(name, datatype, shape, _pack(name, datatype, kind, flat, place, "data"))
 
 
 def from_items(
@@ -57,8 +57,10 @@ def from_items(
 ) -> Tensor:
     """Read elements that protobuf has typed already. Raises `OipError`."""
     kind = find(datatype, place=place)
-    _check_count(name, shape, count(shape, place=place), len(items), place)
-    return Tensor(name, datatype, shape, _pack(name, datatype, kind, items, f"{place}.contents"))
+    elements = count(shape, place=place)
+    if elements != len(items):
+        raise _miscounted(name, shape, elements, len(items), place)
+    return Tensor(name, datatype, shape, _pack(name, datatype, kind, items, place, "contents"))
 
 
 def to_values(tensor: Tensor) -> Sequence[Any]:
@@ -92,7 +94,9 @@ def pack_bf16(values: Sequence[float]) -> bytes:
     return struct.pack(f"<{len(halves)}H", *halves)
 
 
-def _pack(name: str, datatype: str, kind: Datatype, items: Sequence[Any], place: str) -> bytes:
+def _pack(  # what is packed, and where it stands
+    name: str, datatype: str, kind: Datatype, items: Sequence[Any], place: str, part: str
+) -> bytes:
     if datatype == BYTES:
         return packed([item.encode() if isinstance(item, str) else item for item in items])
     try:
@@ -100,7 +104,7 @@ def _pack(name: str, datatype: str, kind: Datatype, items: Sequence[Any], place:
     except (struct.error, OverflowError) as error:
         number = next(number for number, item in enumerate(items) if not _fits(kind, item))
         raise OipError(
-            f"input '{name}': {items[number]} is outside {datatype}", place=f"{place}[{number}]"
+            f"input '{name}': {items[number]} is outside {datatype}", place=f"{place}.{part}[{number}]"
         ) from error
 
 
@@ -126,19 +130,16 @@ def _flat(values: Any, place: str) -> Sequence[Any]:
             break
         width = len(values[0])
         if any(type(row) is not list or len(row) != width for row in values):
-            raise OipError("data is ragged: rows must have one length", place=place)
+            raise OipError("data is ragged: rows must have one length", place=f"{place}.data")
         values = list(chain.from_iterable(values))
     else:
-        raise OipError(f"data is nested more than {MAX_RANK} levels deep", place=place)
+        raise OipError(f"data is nested more than {MAX_RANK} levels deep", place=f"{place}.data")
     found: list[Any] = values
     return found
 
 
-def _check_count(name: str, shape: Sequence[int], wanted: int, found: int, place: str) -> None:
-    if wanted != found:
-        raise OipError(
-            f"input '{name}': shape {list(shape)} needs {wanted} elements, {found} came", place=place
-        )
+def _miscounted(name: str, shape: Sequence[int], wanted: int, found: int, place: str) -> OipError:
+    return OipError(f"input '{name}': shape {list(shape)} needs {wanted} elements, {found} came", place=place)
 
 
 def _check_elements(data: Buffer, elements: int, place: str) -> None:

@@ -21,7 +21,7 @@ from modelyard_runtime.scoring.refusals import Left, Overloaded, TimedOut, Unrea
 from modelyard_runtime.worker.description import Description
 from modelyard_runtime.worker.requests import Request
 
-_WATCH_AFTER_S = 0.025
+_WATCH_AFTER_S = 0.1
 """A place in the queue is mostly held for less: only then is it worth a task that sees the client leave."""
 _EARLY_S = 0.002
 """uvloop's clock has milliseconds: a timer may come this much before its time."""

@@ -38,7 +38,7 @@ JSON = (b"content-type", b"application/json")
 HTML = (b"content-type", b"text/html; charset=utf-8")
 NOT_FAILED = (b"x-ms-run-function-failed", b"False")
 FAILED = (b"x-ms-run-function-failed", b"True")
-_FIRST_GLANCE_S, _LAST_GLANCE_S = 0.1, 1.0
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.1, 1.0
 MAX_ID_CHARACTERS = 100
 """v1's limit for each request id."""
 
@@ -211,9 +211,7 @@ async def disconnected(receive: Receive) -> None:
     Asks now and then, ever more seldom: after the body pyvoy answers at once, again and again, until the
     client leaves, and hundreds may be watched at a time.
     """
-    pause_s = _FIRST_GLANCE_S
-    while True:
+    pause_s = _FIRST_PAUSE_S
+    while (await receive())["type"] != "http.disconnect":
         await asyncio.sleep(pause_s)
-        if (await receive())["type"] == "http.disconnect":
-            return
-        pause_s = min(2 * pause_s, _LAST_GLANCE_S)
+        pause_s = min(2 * pause_s, _LAST_PAUSE_S)
