@@ -15,6 +15,7 @@ import atheris
 
 with atheris.instrument_imports(include=["modelyard_runtime"]):
     from modelyard_runtime.server.grpc import compression
+    from modelyard_runtime.server.grpc.calls import PREFIX
 
     from runtime.tests.fuzz.targets import TARGETS
 
@@ -23,12 +24,21 @@ from runtime.tests.fuzz import corpus, seeds
 MAX_INPUT_BYTES = 2048
 MOST_KEPT = 40
 LONGEST_KEPT_BYTES = 256
+
+
+def _framed(message: bytes, *, compressed: bool = False) -> bytes:
+    return PREFIX.pack(compressed, len(message)) + message
+
+
 SEEDS = {
     "grpc_infer": seeds.infers(),
     "tfserving_predict": seeds.predictions(),
     "rest_infer": [b"\0" + text.encode() for text in seeds.rest_infers()],
     "grpc_compression": [compression.compress(b"a" * size) for size in (0, 1, 5000, 100_000)],
     "grpc_timeout": [b"1H", b"2M", b"3S", b"4m", b"5u", b"99999999n", b"100000000S"],
+    "grpc_call": [b"\0\0" + _framed(one) for one in (b"", b"a" * 600, *seeds.infers()[:2])],
+    "grpc_stream": [b"\0\x07" + 3 * _framed(one) for one in (b"", b"abc", *seeds.infers()[:1])]
+    + [b"\x01\0" + _framed(compression.compress(b"a" * size), compressed=True) for size in (9, 5000)],
     "json_body": [text.encode() for text in seeds.SCHEMA_BODIES],
 }
 

@@ -164,3 +164,9 @@ SCHEMA_BODIES = (
     '{"tree": {"n": 5, "l": [7]}, "data": [[1e10, -2]], "table": [{"b": "\\u2603", "a": -1}]}',
 )
 TEXT_BODIES = ('{"data": [1, 2, 3]}', "[]", '"text"', "1")
+REPOSITORY_BODIES = (
+    '{"ready": true}',
+    '{"repository_name": "", "ready": false}',
+    '{"parameters": {"unload_dependents": true}}',
+    "{}",
+)

@@ -18,6 +18,8 @@ from modelyard_runtime.worker import messages as between
 from modelyard_runtime.worker.failures import BadInput
 from modelyard_runtime.worker.raw_http import forms
 
+from runtime.tests.fuzz.calls import grpc_call, grpc_stream
+
 LIMIT_BYTES = 1 << 16
 _BOUNDARY_BYTES = 64
 
@@ -122,5 +124,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         worker_frames,
         grpc_compression,
         grpc_timeout,
+        grpc_call,
+        grpc_stream,
     )
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from modelyard_runtime.contract import ModelEntry
 
 from runtime.tests.behaviour.replicas import Replica, asked, replica
 from runtime.tests.fuzz import scripts, seeds
@@ -36,6 +37,14 @@ def text() -> Iterator[Replica]:
 @pytest.fixture(scope="module")
 def schema() -> Iterator[Replica]:
     with replica(scripts.SCHEMA, max_queued=100) as one:
+        yield one.ready()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
+    """A replica whose models are loaded by name."""
+    models = (ModelEntry(name="digits", version="3", path=str(tmp_path_factory.mktemp("model"))),)
+    with replica(scripts.TENSORS, isolation="process", multi_model=True, models=models) as one:
         yield one.ready()
 
 
@@ -156,6 +165,17 @@ def test_memory_is_flat_over_a_thousand_broken_bodies(tensors: Replica):
         held.append(memory_after(tensors))
     connection.close()
     assert held[1] - held[0] < GROWTH_BYTES
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/repository/index", "/v2/repository/models/other/load", "/swagger.json"]
+)
+def test_broken_bodies_to_whatever_else_takes_one_are_answered(many: Replica, path: str):
+    connection = many.connection()
+    for body in damaged_text(seeds.REPOSITORY_BODIES, seed=6, count=COUNT // 5):
+        check(asked(connection, "POST", path, body, JSON_TYPE), body)
+    connection.close()
+    assert "Traceback" not in many.log()
 
 
 def test_broken_bodies_for_a_schema_are_bad_requests(schema: Replica):

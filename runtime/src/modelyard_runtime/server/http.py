@@ -212,6 +212,7 @@ async def disconnected(receive: Receive) -> None:
     client leaves, and hundreds may be watched at a time.
     """
     pause_s = _FIRST_PAUSE_S
-    while (await receive())["type"] != "http.disconnect":
+    # shielded: who watches may be cancelled, but the server does not expect that of what it is asked
+    while (await asyncio.shield(receive()))["type"] != "http.disconnect":
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, _LAST_PAUSE_S)
