@@ -12,38 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
+from modelyard_runtime.worker.datatypes import BYTES, NUMBERS
 
 from modelyard.api import UserError
 
-_FORMATS = {
-    "BOOL": "?",
-    "UINT8": "B",
-    "UINT16": "H",
-    "UINT32": "I",
-    "UINT64": "Q",
-    "INT8": "b",
-    "INT16": "h",
-    "INT32": "i",
-    "INT64": "q",
-    "FP16": "e",
-    "FP32": "f",
-    "FP64": "d",
-}
-_NUMPY = {
-    "b1": "BOOL",
-    "u1": "UINT8",
-    "u2": "UINT16",
-    "u4": "UINT32",
-    "u8": "UINT64",
-    "i1": "INT8",
-    "i2": "INT16",
-    "i4": "INT32",
-    "i8": "INT64",
-    "f2": "FP16",
-    "f4": "FP32",
-    "f8": "FP64",
-}
-BYTES = "BYTES"
+_NAMES = {written.dtype: name for name, written in NUMBERS.items()}
 
 
 @runtime_checkable
@@ -93,19 +66,19 @@ class Tensor:
         return flat if self.shape else flat[0]
 
     def _numbers(self) -> list[Any]:
-        if self.datatype not in _FORMATS:
+        if self.datatype not in NUMBERS:
             raise UserError(f"datatype {self.datatype} has no Python type", remedy="read `content` yourself")
-        return list(struct.unpack(f"<{math.prod(self.shape)}{_FORMATS[self.datatype]}", self.content))
+        return list(struct.unpack(f"<{math.prod(self.shape)}{NUMBERS[self.datatype].code}", self.content))
 
 
 def _from_array(value: ArrayLike) -> Tensor:
-    order, code = value.dtype.str[0], value.dtype.str[1:]
-    if order == ">" or code not in _NUMPY:
+    datatype = _NAMES.get(value.dtype.str)
+    if datatype is None:
         raise UserError(
             f"an array of {value.dtype} cannot be sent",
             remedy="use little-endian bool, int, float, or nested lists of text",
         )
-    return Tensor(datatype=_NUMPY[code], shape=tuple(value.shape), content=value.tobytes())
+    return Tensor(datatype=datatype, shape=tuple(value.shape), content=value.tobytes())
 
 
 def _from_lists(value: Sequence[Any]) -> Tensor:
@@ -115,7 +88,7 @@ def _from_lists(value: Sequence[Any]) -> Tensor:
     if datatype == BYTES:
         return Tensor(datatype, shape, b"".join(_with_length(element) for element in flat))
     try:
-        content = struct.pack(f"<{len(flat)}{_FORMATS[datatype]}", *flat)
+        content = struct.pack(f"<{len(flat)}{NUMBERS[datatype].code}", *flat)
     except struct.error as error:
         raise UserError(f"a number does not fit {datatype}: {error}", remedy="send floats") from error
     return Tensor(datatype, shape, content)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from modelyard_runtime.worker.datatypes import BF16, BYTES, NUMBERS
+
+__all__ = ["BF16", "BYTES", "DATATYPES", "Datatype", "OipError", "count", "find"]
+
 MAX_ELEMENTS = 2**31 - 1
 """Per dimension and in all; what every client's 32-bit arithmetic still holds."""
 MAX_RANK = 32
 """The most dimensions that every numpy takes."""
-BYTES = "BYTES"
 
 UNSERVED = {
     "shared_memory_region": "shared memory between client and server is not served: send the data",
@@ -34,22 +37,18 @@ class Datatype(NamedTuple):
     takes: frozenset[type]
 
 
-_WHOLE, _NUMBERS = frozenset({int}), frozenset({int, float})
+_WHOLE, _REAL = frozenset({int}), frozenset({int, float})
+
+
+def _takes(name: str) -> frozenset[type]:
+    if name == "BOOL":
+        return frozenset({bool})
+    return _REAL if name.startswith("FP") else _WHOLE
+
 
 DATATYPES: dict[str, Datatype] = {
-    "BOOL": Datatype(1, "?", frozenset({bool})),
-    "UINT8": Datatype(1, "B", _WHOLE),
-    "UINT16": Datatype(2, "H", _WHOLE),
-    "UINT32": Datatype(4, "I", _WHOLE),
-    "UINT64": Datatype(8, "Q", _WHOLE),
-    "INT8": Datatype(1, "b", _WHOLE),
-    "INT16": Datatype(2, "h", _WHOLE),
-    "INT32": Datatype(4, "i", _WHOLE),
-    "INT64": Datatype(8, "q", _WHOLE),
-    "FP16": Datatype(2, "e", _NUMBERS),
-    "BF16": Datatype(2, "", _NUMBERS),
-    "FP32": Datatype(4, "f", _NUMBERS),
-    "FP64": Datatype(8, "d", _NUMBERS),
+    **{name: Datatype(size, code, _takes(name)) for name, (size, code, _) in NUMBERS.items()},
+    BF16: Datatype(2, "", _REAL),
     BYTES: Datatype(0, "", frozenset({str})),
 }
 """By the protocol's name. BF16 is no format that `struct` knows: see `tensors`."""

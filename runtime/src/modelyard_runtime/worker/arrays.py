@@ -9,25 +9,11 @@ import sys
 from functools import lru_cache
 from typing import Any, Sequence
 
+from .datatypes import BF16, BYTES, NUMBERS
 from .failures import ResultUnusable
-from .nested import BF16, BYTES, elements, packed
+from .nested import elements, packed
 from .requests import Buffer, Tensor
 
-_DTYPES = {
-    "BOOL": "?",
-    "UINT8": "u1",
-    "UINT16": "<u2",
-    "UINT32": "<u4",
-    "UINT64": "<u8",
-    "INT8": "i1",
-    "INT16": "<i2",
-    "INT32": "<i4",
-    "INT64": "<i8",
-    "FP16": "<f2",
-    "FP32": "<f4",
-    "FP64": "<f8",
-}
-DATATYPES = (*_DTYPES, BF16, BYTES)
 _TAKES = {"b": "b", "u": "iu", "i": "iu", "f": "iuf"}
 """Which kinds of values a declared kind takes: no text in numbers, no fractions in integers."""
 _SMALL_BYTES = 1 << 14
@@ -41,7 +27,7 @@ class Arrays:
         import numpy
 
         self._numpy: Any = numpy
-        self._dtypes = {name: numpy.dtype(text) for name, text in _DTYPES.items()}
+        self._dtypes = {name: numpy.dtype(written.dtype) for name, written in NUMBERS.items()}
         self._names = {dtype: name for name, dtype in self._dtypes.items()}
         self._bfloat16 = _bfloat16()
         self._unshared = _references({"": numpy.empty(1)}, "")

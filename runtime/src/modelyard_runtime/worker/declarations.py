@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Sequence
 
-from .arrays import DATATYPES
+from .datatypes import DATATYPES
 from .failures import BadInput
 from .requests import Tensor
 from .signatures import broken

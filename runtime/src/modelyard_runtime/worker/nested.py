@@ -7,28 +7,14 @@ import struct
 from itertools import chain
 from typing import Any, Iterator, Sequence
 
+from .datatypes import BF16, BYTES, NUMBERS
 from .failures import BadInput, ResultUnusable
 from .plain import Unwritable, plain
 from .requests import Tensor
 
-BYTES, BF16 = "BYTES", "BF16"
 OUTPUT = "output"
 """The name of the one tensor made of a result that names none."""
 LENGTH = struct.Struct("<I")
-_CODES = {
-    "BOOL": "?",
-    "UINT8": "B",
-    "UINT16": "H",
-    "UINT32": "I",
-    "UINT64": "Q",
-    "INT8": "b",
-    "INT16": "h",
-    "INT32": "i",
-    "INT64": "q",
-    "FP16": "e",
-    "FP32": "f",
-    "FP64": "d",
-}
 _ELEMENTS = frozenset({bool, int, float, str, bytes})
 _MOST_DIMENSIONS = 64
 """numpy's own limit."""
@@ -45,8 +31,8 @@ def to_lists(tensor: Tensor) -> list[Any]:
     elif tensor.datatype == BF16:
         flat = of_bf16(tensor.data)
     else:
-        code = _CODES[tensor.datatype]
-        flat = struct.unpack(f"<{len(tensor.data) // struct.calcsize('<' + code)}{code}", tensor.data)
+        size, code, _ = NUMBERS[tensor.datatype]
+        flat = struct.unpack(f"<{len(tensor.data) // size}{code}", tensor.data)
     return _nest(flat, tensor.shape)
 
 
@@ -88,7 +74,7 @@ def of_lists(name: str, value: Any) -> Tensor:
     try:
         if not kinds or kinds <= {bool, int, float}:
             datatype = _number_type(kinds, flat)
-            return Tensor(name, datatype, shape, struct.pack(f"<{len(flat)}{_CODES[datatype]}", *flat))
+            return Tensor(name, datatype, shape, struct.pack(f"<{len(flat)}{NUMBERS[datatype].code}", *flat))
     except (struct.error, OverflowError):
         raise ResultUnusable(f"output '{name}': an integer is outside INT64 and UINT64") from None
     if kinds <= {str, bytes}:
