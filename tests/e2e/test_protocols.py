@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -274,3 +275,32 @@ def test_many_models_come_and_go_by_their_names(shared_engine: RunningEngine, tm
         client.load_model("two", headers=headers)
         ready = client.is_model_ready("two", "7", headers=headers)
     assert (states, ready) == ({"one": "READY", "two": "UNAVAILABLE"}, True)
+
+
+def test_packages_that_a_service_names_are_there_when_its_script_is_imported(
+    shared_engine: RunningEngine, tmp_path: Path
+):
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    write_wheel(folder)
+    (folder / "extra.txt").write_text("--no-index\n./extra_thing-3.1-py3-none-any.whl\n")
+    (folder / "score.py").write_text(
+        "import extra_thing\ndef init(): pass\ndef run(data): return extra_thing.VALUE\n"
+    )
+    (folder / "engine.yaml").write_text(
+        "name: packed\ncode: {entry: score.py}\nscaling: {max: 1}\n"
+        "environment: {variables: {AZUREML_EXTRA_REQUIREMENTS_TXT: extra.txt}}\n"
+    )
+    shared_engine.deploy(folder)
+    answer = shared_engine.post("packed", {}, key=shared_engine.key("packed"))
+    assert (answer.status_code, answer.json()) == (200, 31)
+
+
+def write_wheel(folder: Path) -> None:
+    """Write a wheel of one module."""
+    info = "extra_thing-3.1.dist-info"
+    with zipfile.ZipFile(folder / "extra_thing-3.1-py3-none-any.whl", "w") as archive:
+        archive.writestr("extra_thing.py", "VALUE = 31\n")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: extra-thing\nVersion: 3.1\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")

@@ -100,17 +100,39 @@ def test_a_rate_of_long_ago_is_forgotten_once_there_is_a_new_one(clock: Clock):
     assert clock.rate.seconds_for(20) == 20
 
 
-@given(st.integers(1, 64), st.floats(0, 1), st.integers(1, 64), st.floats(0, 2), st.floats(0, 10))
+@given(
+    st.integers(1, 64),
+    st.floats(0, 1),
+    st.integers(1, 64),
+    st.floats(0, 2),
+    st.floats(0, 10),
+    st.floats(0, 9),
+)
 def test_a_batch_never_waits_past_its_limit_nor_when_it_is_full(
-    most: int, limit_s: float, size: int, waited_s: float, gap_s: float
+    most: int, limit_s: float, size: int, waited_s: float, gap_s: float, quiet_s: float
 ):
-    pause = wait_s(Batching(max_size=most, max_wait_s=limit_s), size=size, waited_s=waited_s, gap_s=gap_s)
+    pause = wait_s(
+        Batching(max_size=most, max_wait_s=limit_s),
+        size=size,
+        waited_s=waited_s,
+        gap_s=gap_s,
+        quiet_s=quiet_s,
+    )
     assert 0 <= pause <= max(0.0, limit_s - waited_s)
     assert size < most or pause == 0
 
 
 def test_a_lone_request_does_not_wait_for_company_that_never_came():
-    assert wait_s(Batching(max_size=8, max_wait_s=0.01), size=1, waited_s=0, gap_s=math.inf) == 0
+    assert wait_s(Batching(max_size=8, max_wait_s=0.01), size=1, waited_s=0, gap_s=math.inf, quiet_s=0) == 0
+
+
+def test_hope_for_company_ends_a_few_usual_gaps_after_the_last_one_came():
+    batching = Batching(max_size=8, max_wait_s=1.0)
+    pauses = [
+        wait_s(batching, size=1, waited_s=quiet_s, gap_s=0.1, quiet_s=quiet_s)
+        for quiet_s in (0, 0.2, 0.3, 0.4)
+    ]
+    assert pauses == pytest.approx([0.3, 0.1, 0, 0])
 
 
 @given(st.lists(st.floats(0.001, 0.1), min_size=2))

@@ -20,6 +20,10 @@ class Arrivals:
         self._last_s: float | None = None
         self.gap_s = float("inf")
 
+    def quiet_s(self, now_s: float) -> float:
+        """Return how long ago the last one came."""
+        return now_s - self._last_s if self._last_s is not None else float("inf")
+
     def note(self, now_s: float) -> None:
         """A request arrived."""
         if self._last_s is not None:
@@ -29,9 +33,12 @@ class Arrivals:
         self._last_s = now_s
 
 
-def wait_s(batching: Batching, *, size: int, waited_s: float, gap_s: float) -> float:
-    """Return how long a batch of `size` should still wait for its next member; 0 = run it now."""
+def wait_s(batching: Batching, *, size: int, waited_s: float, gap_s: float, quiet_s: float) -> float:
+    """Return how long a batch of `size` should still wait for its next member; 0 = run it now.
+
+    `quiet_s` is how long nobody has come: hope ends a few usual gaps after the last one.
+    """
     left_s = batching.max_wait_s - waited_s
-    if size >= batching.max_size or left_s <= 0 or gap_s >= batching.max_wait_s:
+    if size >= batching.max_size or gap_s >= batching.max_wait_s:
         return 0.0
-    return min(left_s, gap_s * _HOPEFUL)
+    return max(0.0, min(left_s, gap_s * _HOPEFUL - quiet_s))

@@ -154,11 +154,13 @@ class InBatches(OneByOne):
             self._timer.cancel()
             self._timer = None
         while self._waiting and (worker := self._free_worker()) is not None:
+            now = time.monotonic()
             pause_s = wait_s(
                 self._batching,
                 size=len(self._waiting),
-                waited_s=time.monotonic() - self._since[0],
+                waited_s=now - self._since[0],
                 gap_s=self._arrivals.gap_s,
+                quiet_s=self._arrivals.quiet_s(now),
             )
             if pause_s:
                 self._timer = asyncio.get_running_loop().call_later(pause_s, self.hand_out)

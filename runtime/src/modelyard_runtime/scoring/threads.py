@@ -114,7 +114,13 @@ class ThreadPool(Pool):
         self._arrivals.note(began)
         while True:
             now = time.monotonic()
-            pause = wait_s(batching, size=len(jobs), waited_s=now - began, gap_s=self._arrivals.gap_s)
+            pause = wait_s(
+                batching,
+                size=len(jobs),
+                waited_s=now - began,
+                gap_s=self._arrivals.gap_s,
+                quiet_s=self._arrivals.quiet_s(now),
+            )
             try:
                 job = self._inbox.get(timeout=pause) if pause else self._inbox.get_nowait()
             except queue.Empty:
