@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,3 +196,18 @@ def test_requests_for_more_models_than_fit_are_all_answered_each_by_its_own(many
     models = {f"{name}:1": BIG for name in names}
     answers = many(scenario, models, model_memory_bytes=180 << 20, max_queued=100, queue_wait_s=20)
     assert all(status == 200 and told == name for name, status, told in answers), answers
+
+
+@pytest.mark.slow
+def test_models_that_come_and_go_leave_no_descriptor_and_no_task_behind(many: Any):
+    async def scenario(models: Models) -> Any:
+        held = []
+        for _ in range(4):
+            for _ in range(5):
+                await models.pid("b")
+                await models.move("unload", "b")
+            held.append((len(list(Path("/proc/self/fd").iterdir())), len(asyncio.all_tasks())))
+        return held
+
+    first, *later = many(scenario)
+    assert later == [first] * 3
