@@ -24,6 +24,17 @@ def proportional_bytes(pids: Iterable[int]) -> int:
     return sum(_proportional(member) for member in family(pids))
 
 
+def marked(name: str, value: str) -> list[int]:
+    """List the processes, of this user's, that were started with this environment variable."""
+    mark = f"\0{name}={value}\0".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # another user's, or gone
+            if mark in b"\0" + (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
 def family(pids: Iterable[int]) -> list[int]:
     """List these processes and their descendants."""
     found, waiting = [], list(pids)

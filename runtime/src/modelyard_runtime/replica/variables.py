@@ -11,6 +11,8 @@ from modelyard_runtime.contract import StartContract
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "USER")
 """What user code may see of the engine's or the shell's environment."""
+REPLICA_VARIABLE = "MODELYARD_REPLICA"
+"""Names the replica's run folder to all it starts, so that what a dead server leaves behind is found."""
 EXTRA_REQUIREMENTS = "AZUREML_EXTRA_REQUIREMENTS_TXT"
 """v1: its packages are installed at the start, into a folder of the replica's; see `worker.extra_packages`."""
 
@@ -19,7 +21,8 @@ def server_environment(contract: StartContract, own: Mapping[str, str] = os.envi
     """Return the whole environment of a server; the service's variables win over v1's."""
     kept = {name: own[name] for name in _KEPT if name in own}
     path = ":".join([str(Path(sys.executable).parent), kept.get("PATH", "/usr/bin:/bin")])
-    return {**kept, "PATH": path, **v1_variables(contract), **contract.variables}
+    own_variables = {REPLICA_VARIABLE: contract.run_dir}
+    return {**kept, "PATH": path, **v1_variables(contract), **contract.variables, **own_variables}
 
 
 def v1_variables(contract: StartContract) -> dict[str, str]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from modelyard_runtime.scoring.streams import Channel
 from modelyard_runtime.worker.requests import Request
 
 Gone = Callable[[], Awaitable[None]]
@@ -17,13 +18,15 @@ Gone = Callable[[], Awaitable[None]]
 class Job:
     """A request and its answer to be. Whoever claims it first, a worker or the front, owns it."""
 
-    __slots__ = ("_ticket", "answer", "deadline", "gone", "looks_at", "request", "waits_until")
+    __slots__ = ("_ticket", "answer", "channel", "deadline", "gone", "looks_at", "request", "waits_until")
 
     def __init__(self, request: Request, answer: asyncio.Future[Any], deadline: float) -> None:
         self.request = request
         self.answer = answer
         self.deadline = deadline
         self.gone: Gone | None = None
+        self.channel: Channel | None = None
+        """The pieces of an answer that is a stream."""
         self.waits_until = deadline
         self.looks_at = deadline
         """When the front must look at it next; on `time.monotonic()`."""

@@ -18,11 +18,14 @@ from modelyard_runtime.causes import StartFailure
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.scoring.jobs import DrainRate, Gone, Job
 from modelyard_runtime.scoring.refusals import Left, Overloaded, TimedOut, Unready
+from modelyard_runtime.scoring.streams import Channel
 from modelyard_runtime.worker.description import Description
 from modelyard_runtime.worker.requests import Request
 
 _WATCH_AFTER_S = 0.1
 """A place in the queue is mostly held for less: only then is it worth a task that sees the client leave."""
+_STOP_S = 1.0
+"""How long a worker may take to stop a stream that it was told to stop."""
 _EARLY_S = 0.002
 """uvloop's clock has milliseconds: a timer may come this much before its time."""
 
@@ -138,10 +141,14 @@ class Pool(abc.ABC):
 
     def _streaming(self, job: Job, stream: Any) -> None:
         """The answer comes in pieces: the caller gets it now, the slot stays taken until `_finished`."""
+        job.channel = stream[-1]
         if job.answer.done():
             stream[-1].close()
         else:
             job.answer.set_result(stream)
+        job.looks_at = time.monotonic() + self.contract.timeout_s
+        if job.looks_at < self._alarm_at:
+            self._set_alarm(job.looks_at)
 
     # --- waiting and expiring -----------------------------------------------------------------
 
@@ -164,13 +171,15 @@ class Pool(abc.ABC):
         for job in list(self._open):
             if job.looks_at <= now:
                 self._inspect(job, now)
-            if job.looks_at < following and not job.answer.done():
+            if job.looks_at < following and (job.channel is not None or not job.answer.done()):
                 following = job.looks_at
         if following < math.inf:
             self._set_alarm(following)
 
     def _inspect(self, job: Job, now: float) -> None:
-        if job.begun:
+        if job.channel is not None:
+            self._inspect_stream(job, job.channel, now)
+        elif job.begun:
             job.looks_at = job.deadline
             if job.deadline <= now and not job.answer.done():
                 self._settle(job, failure=TimedOut("the model did not answer in time", begun=True))
@@ -184,6 +193,18 @@ class Pool(abc.ABC):
         else:
             job.looks_at = job.waits_until
             self._watch(job)
+
+    def _inspect_stream(self, job: Job, channel: Channel, now: float) -> None:
+        """A stream may last as long as pieces move: one that stands still is given up, then its worker."""
+        limit_s = self.contract.timeout_s
+        if now < channel.moved_at + limit_s:
+            job.looks_at = channel.moved_at + limit_s
+        elif channel.closed:
+            job.looks_at = math.inf
+            self._overdue(job)
+        else:
+            channel.give_up(TimedOut(f"no piece of the answer moved for {limit_s:g} s", begun=True))
+            job.looks_at = now + _STOP_S
 
     def _withdraw(self, job: Job, refusal: Exception) -> None:
         if job.claim():

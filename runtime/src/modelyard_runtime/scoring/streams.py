@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, NamedTuple
@@ -23,17 +24,21 @@ class Channel(AsyncIterator[Any]):
         self._waiter: asyncio.Future[None] | None = None
         self.closed = False
         """The reader has gone; read by workers from their own threads."""
+        self.moved_at = time.monotonic()
+        """When a piece last came or was taken."""
 
     def feed(self, piece: Any) -> None:
         """Add a piece; one that comes after the reader left is dropped."""
         if not self.closed:
+            self.moved_at = time.monotonic()
             self._pieces.append(piece)
             self._wake()
 
     def end(self, failure: BaseException | None = None) -> None:
-        """No more pieces will come; a failure is raised to the reader after the last one."""
-        self._ended, self._failure = True, failure
-        self._wake()
+        """No more pieces will come; a failure is raised to the reader after the last one. The first end counts."""
+        if not self._ended:
+            self._ended, self._failure = True, failure
+            self._wake()
 
     def close(self) -> None:
         """Stop reading; the worker is told. Closing twice, or after the end, tells nobody."""
@@ -42,6 +47,14 @@ class Channel(AsyncIterator[Any]):
         self.closed = True
         self._pieces.clear()
         if not self._ended:
+            self._left()
+
+    def give_up(self, failure: BaseException) -> None:
+        """End it from outside: the reader gets the failure at once, the worker is told to stop."""
+        if not self._ended:
+            self._pieces.clear()
+            self.end(failure)
+            self.closed = True
             self._left()
 
     async def __anext__(self) -> Any:
@@ -54,6 +67,7 @@ class Channel(AsyncIterator[Any]):
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         piece = self._pieces.popleft()
+        self.moved_at = time.monotonic()
         self._taken()
         return piece
 
