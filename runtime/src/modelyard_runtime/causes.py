@@ -31,6 +31,7 @@ class CauseClass(enum.IntEnum):
     PORT_IN_USE = 20
     SAMPLE_FAILED = 21
     UNRESPONSIVE = 22
+    REQUESTS_CUT = 23
     REQUIREMENTS_FAILED = 24
 
     @property

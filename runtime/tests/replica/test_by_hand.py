@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
+import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -76,3 +82,100 @@ def test_the_page_lists_every_exit_code():
     assert re.findall(r"^\| (\d+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE) == [
         str(int(code)) for code in causes.CauseClass
     ]
+
+
+NAP = """
+import json, time
+def init(): pass
+def run(data):
+    time.sleep(json.loads(data))
+    return 1
+"""
+
+
+def started(
+    folder: Path, *more: str, script: str = NAP, **environment: str
+) -> tuple[subprocess.Popen[str], str]:
+    """Start one and wait until it is ready; returns its `/score`."""
+    (folder / "service" / "score.py").write_text(script)
+    process = subprocess.Popen(
+        [PROGRAM, "--code", "service", "--port", "0", "--json", *more],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "ready":
+            return process, event["urls"]["score"]
+    raise AssertionError("it ended before it was ready")
+
+
+def running(url: str, seconds: float) -> threading.Thread:
+    """Have a request run."""
+
+    def ask() -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            urllib.request.urlopen(url, str(seconds).encode(), timeout=20).close()  # noqa: S310  # our own address
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(0.3)
+    return thread
+
+
+def test_a_second_ctrl_c_ends_at_once_and_says_what_it_cut(folder: Path):
+    replica, url = started(folder)
+    asking = running(url, 20)
+    replica.send_signal(signal.SIGINT)
+    assert replica.stdout is not None
+    while json.loads(replica.stdout.readline())["event"] != "draining":
+        pass
+    time.sleep(0.2)
+    replica.send_signal(signal.SIGINT)
+    told = [json.loads(line) for line in replica.stdout]
+    assert replica.wait(10) == 23
+    (cut,) = (event for event in told if event["event"] == "cut")
+    assert cut["cause"].startswith("1 request cut")
+    assert told[-1] == {**told[-1], "event": "stopped", "exit_code": 23}
+    asking.join(10)
+    replica.stdout.close()
+
+
+def test_a_drain_that_takes_too_long_says_what_it_cut(folder: Path):
+    replica, url = started(folder, "--drain-timeout", "0.3")
+    asking = running(url, 20)
+    replica.send_signal(signal.SIGTERM)
+    assert replica.wait(10) == 23
+    asking.join(10)
+    assert replica.stdout is not None
+    replica.stdout.close()
+
+
+def test_the_folder_of_a_killed_one_is_removed_by_the_next_with_all_that_runs_for_it(folder: Path):
+    script = (
+        "import pathlib, subprocess, sys\ndef init():\n"
+        "    p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'], start_new_session=True)\n"
+        "    pathlib.Path('child').write_text(str(p.pid))\ndef run(data): return 1\n"
+    )
+    short = tempfile.mkdtemp(dir="/tmp")
+    try:
+        killed, _ = started(folder, script=script, TMPDIR=short)
+        child = int((folder / "service" / "child").read_text())
+        killed.kill()
+        killed.communicate()
+        (left,) = Path(short).glob("replica-*")
+        following, url = started(folder, TMPDIR=short)
+        assert not left.exists()
+        assert len(list(Path(short).glob("replica-*"))) == 1
+        assert not Path(f"/proc/{child}/cmdline").exists() or not Path(f"/proc/{child}/cmdline").read_bytes()
+        beside, _ = started(folder, TMPDIR=short)
+        urllib.request.urlopen(url, b"0", timeout=10).close()  # noqa: S310  # the folder of one that lives stays
+        for one in (following, beside):
+            one.terminate()
+            one.communicate()
+        assert not list(Path(short).iterdir())
+    finally:
+        shutil.rmtree(short)

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelyard_runtime.causes import EXIT_USAGE
+from modelyard_runtime.causes import EXIT_USAGE, CauseClass
 from modelyard_runtime.contract import CONTRACT_FILE, StartContract, write_contract
+from modelyard_runtime.replica.abandoned import hold, sweep
 from modelyard_runtime.replica.arguments import ByHand, WrongArguments, parse
 from modelyard_runtime.replica.console import ByHandWatcher, Teller, TerminalLog
 from modelyard_runtime.replica.layout import WrongModels, find_models, lay_out, model_dir
@@ -20,6 +21,7 @@ from modelyard_runtime.replica.lifecycle import Life
 from modelyard_runtime.replica.ports import free_port
 from modelyard_runtime.replica.supervisor import Supervisor
 
+_PREFIX = "replica-"
 _LONGEST_FOLDER = 80
 """Socket paths have 104 characters at most (macOS); the sockets' names and Envoy's suffixes come on top."""
 
@@ -38,14 +40,16 @@ def run_by_hand(arguments: Sequence[str]) -> int:
 @contextmanager
 def private_folder() -> Iterator[Path]:
     """Make a folder that is ours alone, short enough for sockets; remove it with all that is in it."""
-    folder = Path(tempfile.mkdtemp(prefix="replica-"))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     if len(str(folder)) > _LONGEST_FOLDER:
         folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix="replica-", dir="/tmp"))  # made anew, 0700
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))  # made anew, 0700
+    sweep(folder.parent, _PREFIX)
+    with hold(folder):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _complete(asked: ByHand, folder: Path) -> StartContract:
@@ -77,7 +81,9 @@ def _serve(asked: ByHand, contract: StartContract) -> int:
 
 
 def exit_code(watcher: ByHandWatcher, end: Life) -> int:
-    """Return 0 for an end that was asked for, else the class of what went wrong first or last."""
+    """Return 0 for an end that was asked for and cost nothing, else the class of what went wrong first or last."""
     if watcher.failure is not None:
         return int(watcher.failure)
+    if end.cause_class is CauseClass.REQUESTS_CUT:
+        return int(end.cause_class)
     return int(end.cause_class) if end.cause_class is not None and not end.served else 0

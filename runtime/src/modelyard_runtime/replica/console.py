@@ -96,6 +96,8 @@ class ByHandWatcher:
             return self._failed(after)
         if after.phase is Phase.DRAINING:
             self._teller.tell("draining", "Ctrl-C again ends at once")
+        if after.cause_class is CauseClass.REQUESTS_CUT:
+            self._teller.tell("cut", after.cause, cause=after.cause, remedy=after.remedy)
         return ()
 
     def _ready(self) -> Sequence[Event]:

@@ -105,6 +105,8 @@ class Life:
     stopping: bool = False
     misses: int = 0
     hits: int = 0
+    in_flight: int = 0
+    """Requests that the server had when it was last asked."""
     idle_polls: int = 0
     failures: int = 0
     """In a row; decides the back-off."""
@@ -132,7 +134,7 @@ def advance(  # noqa: PLR0911  # one return an event: a table, read downwards
         return life, ()
     match event:
         case StopAsked():
-            return _stopped(life, now_s)
+            return _stopped(_cut_short(life), now_s)
         case DrainAsked(stop):
             return _drain(life, now_s, stop=stop)
         case Failed():
@@ -148,6 +150,7 @@ def advance(  # noqa: PLR0911  # one return an event: a table, read downwards
 
 
 def _polled(life: Life, event: Polled, contract: StartContract, now_s: float) -> Step:
+    life = replace(life, in_flight=event.in_flight)
     if life.phase is Phase.STARTING and event.ready and not life.warming:
         if contract.sample:
             return replace(life, warming=True), (Action.WARM_UP,)
@@ -207,21 +210,33 @@ def _tick(life: Life, contract: StartContract, now_s: float) -> Step:
         )
         return started, (Action.START_SERVER,)
     if life.phase is Phase.DRAINING and life.stopping and spent_s > contract.drain_timeout_s:
-        cut = replace(life, cause=f"requests still ran {contract.drain_timeout_s:g} s after the drain began")
-        return _stopped(cut, now_s)
+        late = f"requests still ran {contract.drain_timeout_s:g} s after the drain began"
+        return _stopped(_cut(life, late, "raise the drain's limit, or make run() faster"), now_s)
     return life, ()
 
 
 def _drain(life: Life, now_s: float, *, stop: bool) -> Step:
     if life.phase is Phase.DRAINING:
         if life.stopping and stop:
-            return _stopped(life, now_s)
+            return _stopped(_cut_short(life), now_s)
         return replace(life, stopping=stop or life.stopping, since_s=now_s, idle_polls=0), ()
     may_be_busy = life.served and life.phase in (Phase.READY, Phase.STARTING)
     if may_be_busy or not stop:
         drained = replace(life, phase=Phase.DRAINING, since_s=now_s, stopping=stop, idle_polls=0)
         return drained, (Action.TELL_DRAIN,)
     return _stopped(life, now_s)
+
+
+def _cut_short(life: Life) -> Life:
+    """Note what an end that does not wait costs."""
+    if not life.in_flight:
+        return life
+    cut = f"{life.in_flight} request{'s' if life.in_flight > 1 else ''} cut: the end was not to wait for them"
+    return _cut(life, cut, "ask for the end once, and running requests end first")
+
+
+def _cut(life: Life, cause: str, remedy: str) -> Life:
+    return replace(life, cause=cause, remedy=remedy, cause_class=CauseClass.REQUESTS_CUT)
 
 
 def _failed(life: Life, failure: Failed, contract: StartContract, now_s: float) -> Step:
@@ -233,6 +248,7 @@ def _failed(life: Life, failure: Failed, contract: StartContract, now_s: float) 
         remedy=failure.remedy,
         cause_class=failure.cause_class,
         exit_status=failure.exit_status,
+        in_flight=0,
     )
     if life.phase is Phase.DRAINING and life.stopping:
         return _stopped(told, now_s)
