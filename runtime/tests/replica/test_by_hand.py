@@ -179,3 +179,54 @@ def test_the_folder_of_a_killed_one_is_removed_by_the_next_with_all_that_runs_fo
         assert not list(Path(short).iterdir())
     finally:
         shutil.rmtree(short)
+
+
+def test_a_folder_laid_out_by_v1_is_served_as_it_is(folder: Path):
+    (folder / "root" / "azureml-models" / "m" / "4").mkdir(parents=True)
+    (folder / "root" / "azureml-models" / "m" / "4" / "w.txt").write_text("weights")
+    script = (
+        "import os\nfrom azureml.core.model import Model\ndef init(): pass\n"
+        "def run(data): return [os.listdir(os.environ['AZUREML_MODEL_DIR']), open(Model.get_model_path('m')).read()]\n"
+    )
+    replica, url = started(folder, "--app-root", "root", script=script)
+    with urllib.request.urlopen(url, b"0", timeout=10) as answer:  # noqa: S310  # our own address
+        assert json.loads(answer.read()) == [["w.txt"], "weights"]
+    replica.terminate()
+    replica.communicate()
+
+
+@pytest.mark.parametrize(
+    ("script", "sample", "more", "code"),
+    [
+        ("def init(): pass\ndef run(data): raise ValueError\n", "1", (), 21),
+        (
+            "import time\ndef init(): time.sleep(60)\ndef run(data): return 1\n",
+            "1",
+            ("--startup-timeout", "1"),
+            16,
+        ),
+    ],
+)
+def test_a_check_that_fails_exits_with_its_class(
+    folder: Path, script: str, sample: str, more: tuple[str, ...], code: int
+):
+    (folder / "service" / "score.py").write_text(script)
+    (folder / "sample.json").write_text(sample)
+    command = [
+        PROGRAM,
+        "--code",
+        "service",
+        "--port",
+        "0",
+        "--sample",
+        "sample.json",
+        "--check",
+        "--json",
+        *more,
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=40)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    failed = next(event for event in told if event["event"] == "failed")
+    assert (done.returncode, failed["exit_code"]) == (code, code)
+    assert failed["cause"]
+    assert failed["remedy"]

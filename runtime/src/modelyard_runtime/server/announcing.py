@@ -25,7 +25,22 @@ _WORTH_A_LINE = 20
 """Refusals in a row: for the first second Envoy may still be starting."""
 
 
-class Announcer:
+class Unheard:
+    """Where nobody listens: what a service says that has no Envoy around it."""
+
+    def say(self, ready: bool) -> None:  # noqa: FBT001  # say(True) reads as it is
+        """Say it to nobody."""
+
+    async def heard(self, *, within_s: float) -> bool:
+        """Nobody acts on what was not said."""
+        del within_s
+        return True
+
+    def close(self) -> None:
+        """Say no more."""
+
+
+class Announcer(Unheard):
     """Passes on the last word said; what was overtaken on its way is never told."""
 
     def __init__(self, admin: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.pairing import leave_failure
 from modelyard_runtime.scoring import Key, Pool, make_catalog
-from modelyard_runtime.server.announcing import Announcer
+from modelyard_runtime.server.announcing import Unheard
 from modelyard_runtime.server.cors import Cors
 from modelyard_runtime.server.problems import NotReady
 
@@ -23,9 +23,9 @@ _HEARD_WITHIN_S = 0.5
 class Service:
     """What the routes share. Everything but the pools' workers lives on the event loop."""
 
-    def __init__(self, contract: StartContract, announcer: Announcer | None = None) -> None:
+    def __init__(self, contract: StartContract, announcer: Unheard | None = None) -> None:
         self.contract = contract
-        self._announcer = announcer
+        self._announcer = announcer or Unheard()
         self.strict = contract.compat == "strict-v1"
         self.timeout_s = contract.timeout_s
         self.cors = Cors(contract.cors_origins)
@@ -57,16 +57,15 @@ class Service:
     async def close(self) -> None:
         """End the workers."""
         self.pools = {}
-        if self._announcer is not None:
-            self._announcer.close()
+        self._announcer.close()
         await self.catalog.close()
 
     async def drain(self) -> None:
         """Refuse new requests from now on; returns once nobody hears any more that this replica is ready."""
         self.draining = True
         self.pools = {}
-        self._announce()
-        if self._announcer is not None and not await self._announcer.heard(within_s=_HEARD_WITHIN_S):
+        self._announcer.say(self.ready)
+        if not await self._announcer.heard(within_s=_HEARD_WITHIN_S):
             log.warning("Envoy may answer 'ready' a little longer: it has not heard of the drain")
 
     def deadline(self) -> float:
@@ -98,8 +97,4 @@ class Service:
         self.pools = {} if self.draining else self.catalog.table
         if self.catalog.failure is not None:
             leave_failure(Path(self.contract.run_dir), self.catalog.failure)
-        self._announce()  # last: whoever hears of it finds the reason
-
-    def _announce(self) -> None:
-        if self._announcer is not None:
-            self._announcer.say(self.ready)
+        self._announcer.say(self.ready)  # last: whoever hears of it finds the reason
