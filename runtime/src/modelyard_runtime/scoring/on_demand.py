@@ -170,7 +170,7 @@ class OnDemand(Loading):
 
     def _note_failure(self, place: Place, failure: StartFailure) -> None:
         place.fail(failure.cause, pause_s=self._contract.backoff_s(place.failures + 1))
-        log.error("model %s:%s cannot be loaded: %s", *place.key, failure.cause)
+        log.error("model %s:%s cannot be loaded: %s; %s", *place.key, failure.cause, failure.remedy)
         if not self.ready and place.key == self.exact("", ""):
             self.failure = failure
             self._changed()

@@ -168,7 +168,7 @@ class ProcessPool(Pool):
         python = interpreter(self.contract)
         failure = StartFailure(
             f"no worker process can be started with {python}: {error.strerror or error}",
-            "the environment is damaged or the machine is out of memory or processes: see `engine doctor`",
+            "that interpreter is missing or damaged, or the machine is out of memory or processes",
             CauseClass.CANNOT_START,
         )
         if not self._complete:

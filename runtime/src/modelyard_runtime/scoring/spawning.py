@@ -77,7 +77,7 @@ def in_words(status: int) -> str:
 def remedy_for(status: int) -> str:
     """Say what to look for after an end that nobody asked for."""
     if status == -signal.SIGKILL:
-        return "the system kills what uses too much memory: compare the model's need with resources.limits.memory"
+        return "the system kills what uses too much memory: compare the model's need with its limit"
     if status < 0:
         return "native code crashed: the stack is in replica.log; look for the library it ends in"
     return "something called exit: raise an exception instead, so that the request gets an answer"

@@ -51,7 +51,7 @@ def _loading(service: Service, repository: str) -> Loading:
     if not isinstance(service.catalog, Loading):
         raise Unimplemented(
             "no model is loaded or unloaded by name: init() of this replica's one script loads them all;"
-            " set multi_model.enabled in its engine.yaml for models that come and go"
+            " for models that come and go, set multi_model.enabled in engine.yaml (by hand: --multi-model)"
         )
     if not service.ready:
         raise NotReady(

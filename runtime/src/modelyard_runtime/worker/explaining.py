@@ -22,7 +22,10 @@ def explain(error: BaseException, code_dir: str, doing: str) -> tuple[str, str]:
     cause = _cause(error, doing) + (f" ({where})" if where else "")
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
-        return cause, f"add the package that provides '{package}' to environment.requirements"
+        return (
+            cause,
+            f"install the package that provides '{package}' where the script runs (environment.requirements)",
+        )
     if isinstance(error, SystemExit):
         return cause, "raise an exception that says what is wrong instead of leaving the process"
     return cause, f"mend {where or 'the entry script'}; the whole traceback is in replica.log"

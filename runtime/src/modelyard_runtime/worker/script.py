@@ -138,7 +138,7 @@ class _Loading:
         except ImportError:
             raise broken(
                 f"infer() in {self.entry} gets numpy arrays, and there is no numpy",
-                "add numpy to environment.requirements",
+                "install numpy where the script runs (environment.requirements)",
             ) from None
         return Infers(
             signatures.caller(infer, signature),

@@ -24,7 +24,8 @@ def check_encoding(encoding: bytes, *, allowed: bool) -> None:
     name = encoding.decode("latin-1")
     if encoding == GZIP:
         raise Unimplemented(
-            "this service takes uncompressed messages only: set grpc.compression in its engine.yaml, or send none"
+            "this service takes uncompressed messages only: send none, or have it take gzip"
+            " (grpc.compression in engine.yaml, --compression by hand)"
         )
     raise Unimplemented(f"grpc-encoding '{name}' is not known here")
 
