@@ -12,7 +12,10 @@ from modelyard_runtime.worker.requests import Tensor
 
 HEADER_LENGTH = b"inference-header-content-length"
 """How many bytes of the body are JSON, where raw tensors follow."""
-_EVERYTHING = None
+_EVERYTHING, _NOTHING = None, frozenset[str]()
+_PARTICULAR = frozenset({"outputs", "parameters"})
+"""Without these a request asks for all outputs, as JSON: most are so."""
+_OBJECTS, _WHOLE = frozenset({dict}), frozenset({int})
 
 
 class RestRequest(NamedTuple):
@@ -36,13 +39,16 @@ def decode(body: bytes, header_length: bytes | None) -> RestRequest:
         raise OipError("the request has no inputs", place="inputs")
     if raw:
         raise OipError(f"{len(raw)} bytes are left after the last tensor", place="inputs")
-    asked = _objects(document.get("outputs", []), "outputs")
-    outputs = tuple(_text(item, "name", f"outputs[{number}]") for number, item in enumerate(asked))
-    check_unique([tensor.name for tensor in inputs], "inputs")
-    check_unique(outputs, "outputs")
+    if len(inputs) > 1:
+        check_unique([tensor.name for tensor in inputs], "inputs")
     identifier = document.get("id", "")
     if type(identifier) is not str:
         raise OipError("'id' must be text", place="id")
+    if _PARTICULAR.isdisjoint(document):
+        return RestRequest(identifier, tuple(inputs), (), _NOTHING)
+    asked = _objects(document.get("outputs", []), "outputs")
+    outputs = tuple(_text(item, "name", f"outputs[{number}]") for number, item in enumerate(asked))
+    check_unique(outputs, "outputs")
     return RestRequest(identifier, tuple(inputs), outputs, _binary(document, asked))
 
 
@@ -65,7 +71,7 @@ def encode(
         document["id"] = request.id
     document["outputs"] = described
     text = orjson.dumps(document)
-    return (b"".join([text, *tail]), len(text)) if request.binary != frozenset() else (text, None)
+    return (b"".join([text, *tail]), len(text)) if request.binary != _NOTHING else (text, None)
 
 
 def check_unique(names: list[str] | tuple[str, ...], place: str) -> None:
@@ -100,7 +106,7 @@ def _split(body: bytes, header_length: bytes | None) -> tuple[memoryview | bytes
 def _input(item: dict[str, Any], raw: memoryview, place: str) -> tuple[Tensor, memoryview]:
     name, datatype = _text(item, "name", place), _text(item, "datatype", place)
     shape = item.get("shape")
-    if type(shape) is not list or not set(map(type, shape)) <= {int}:
+    if type(shape) is not list or not _WHOLE.issuperset(map(type, shape)):
         raise OipError(f"input '{name}' needs a list of whole numbers 'shape'", place=f"{place}.shape")
     size = _parameters(item, place).get("binary_data_size")
     if size is None:
@@ -118,7 +124,7 @@ def _input(item: dict[str, Any], raw: memoryview, place: str) -> tuple[Tensor, m
 
 
 def _objects(items: Any, place: str) -> list[dict[str, Any]]:
-    if type(items) is not list or not set(map(type, items)) <= {dict}:
+    if type(items) is not list or not _OBJECTS.issuperset(map(type, items)):
         raise OipError(f"'{place}' must be a list of objects", place=place)
     return items
 
@@ -147,7 +153,7 @@ def _parameters(item: dict[str, Any], place: str) -> dict[str, Any]:
 def _binary(document: dict[str, Any], asked: list[dict[str, Any]]) -> frozenset[str] | None:
     everything = _flag(_parameters(document, ""), "binary_data_output", "parameters") is True
     if not asked:
-        return _EVERYTHING if everything else frozenset()
+        return _EVERYTHING if everything else _NOTHING
     chosen = set()
     for number, item in enumerate(asked):
         place = f"outputs[{number}]"

@@ -125,6 +125,8 @@ def _fits(kind: Datatype, item: Any) -> bool:
 def _flat(values: Any, place: str) -> Sequence[Any]:
     if type(values) is not list:
         return [values]
+    if not values or type(values[0]) is not list:
+        return values
     for _ in range(MAX_RANK):
         if not values or type(values[0]) is not list:
             break

@@ -45,7 +45,7 @@ class Infers:
     def infer(self, request: InferRequest) -> Reply:
         """Answer with tensors. Raises `Failure`."""
         result, elapsed_ms = self.ask(self.inputs(request), request)
-        if is_stream(result):
+        if type(result) is not dict and is_stream(result):
             return tensors_streamed(
                 result, self._coroutines, lambda piece: self._tensors(self.named(piece), request.outputs)
             )
