@@ -236,3 +236,11 @@ def replica() -> Iterator[Callable[..., RealReplica]]:
     for one in made:
         one.end()
         shutil.rmtree(one.folder)
+
+
+@pytest.fixture
+def port() -> int:
+    """Return a TCP port of the loopback that was free just now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

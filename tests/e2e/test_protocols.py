@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import time
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ import tritonclient.grpc as triton
 import tritonclient.http as triton_http
 from modelyard_runtime.tfserving import predict_pb2
 
+from runtime.tests.worker.wheels import write_wheel
 from tests.conftest import RunningEngine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -281,9 +281,8 @@ def test_packages_that_a_service_names_are_there_when_its_script_is_imported(
     shared_engine: RunningEngine, tmp_path: Path
 ):
     folder = tmp_path / "packed"
-    folder.mkdir()
-    write_wheel(folder)
-    (folder / "extra.txt").write_text("--no-index\n./extra_thing-3.1-py3-none-any.whl\n")
+    wheel = write_wheel(folder)
+    (folder / "extra.txt").write_text(f"--no-index\n./{wheel.name}\n")
     (folder / "score.py").write_text(
         "import extra_thing\ndef init(): pass\ndef run(data): return extra_thing.VALUE\n"
     )
@@ -294,13 +293,3 @@ def test_packages_that_a_service_names_are_there_when_its_script_is_imported(
     shared_engine.deploy(folder)
     answer = shared_engine.post("packed", {}, key=shared_engine.key("packed"))
     assert (answer.status_code, answer.json()) == (200, 31)
-
-
-def write_wheel(folder: Path) -> None:
-    """Write a wheel of one module."""
-    info = "extra_thing-3.1.dist-info"
-    with zipfile.ZipFile(folder / "extra_thing-3.1-py3-none-any.whl", "w") as archive:
-        archive.writestr("extra_thing.py", "VALUE = 31\n")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: extra-thing\nVersion: 3.1\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")

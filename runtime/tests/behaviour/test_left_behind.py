@@ -7,11 +7,10 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
 
 import pytest
 
-from runtime.tests.behaviour.replicas import Replica, replica
+from runtime.tests.behaviour.replicas import Replica, alive, replica
 
 BOTH = pytest.mark.parametrize("isolation", ["thread", "process"])
 PARENT = """
@@ -41,13 +40,6 @@ def pieces():
     while True:
         yield "x" * 100_000
 """
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def children(one: Replica) -> list[int]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from modelyard_runtime.scoring.refusals import TimedOut, Unready
 from modelyard_runtime.worker.failures import ScriptRaised
 
+from runtime.tests.behaviour.replicas import alive
 from runtime.tests.isolation.pools import Bench, Run
 
 ENDS = """
@@ -119,14 +120,6 @@ def test_the_processes_a_worker_started_go_with_it(pool: Run, folder: Path):
         f"    open({str(folder / 'child')!r}, 'w').write(str(p.pid))\n    time.sleep(1000)\n"
     )
     pool(script, scenario)
-
-
-def alive(pid: int) -> bool:
-    """Whether it runs; a zombie that nobody reaps does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def test_a_worker_dies_with_the_front_even_while_it_runs(folder: Path):

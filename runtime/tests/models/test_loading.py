@@ -7,6 +7,7 @@ import os
 import signal
 from typing import Any
 
+import pytest
 from coming_and_going import Models
 
 
@@ -129,6 +130,24 @@ def test_a_model_that_failed_is_left_alone_for_a_while_and_then_tried_again(many
 
     broken = {"a:1": {}, "b:1": {"breaks": "no weights"}}
     assert many(scenario, broken, backoff_initial_s=1, backoff_max_s=1) == [503, 503, 200]
+
+
+def test_a_model_that_the_machine_has_no_room_to_start_answers_its_cause_and_is_tried_again(
+    many: Any, monkeypatch: pytest.MonkeyPatch
+):
+    def no_thread(_folder: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario(models: Models) -> Any:
+        with monkeypatch.context() as faulty:
+            faulty.setattr("modelyard_runtime.scoring.on_demand.in_files", no_thread)
+            first = await models.score("b")
+        await asyncio.sleep(0.3)
+        return first.status, first.json["message"], (await models.score("b")).status
+
+    status, message, again = many(scenario, model_memory_bytes=1 << 30)
+    assert (status, again) == (503, 200)
+    assert "can't start new thread" in message
 
 
 def test_loading_by_name_tries_at_once_what_has_just_failed(many: Any):

@@ -7,7 +7,6 @@ import contextlib
 import http.client
 import json
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -21,10 +20,12 @@ import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.grpc.aio as triton_grpc_aio
 import tritonclient.http as triton_http
-from coming_and_going import SCRIPT, runs
+from coming_and_going import SCRIPT
 from modelyard_runtime.contract import ModelEntry
 from modelyard_runtime.tfserving import predict_pb2
 from tritonclient.utils import InferenceServerException
+
+from runtime.tests.behaviour.replicas import alive
 
 PROGRAM = str(Path(sys.executable).parent / "modelyard-replica")
 NAMES = """
@@ -37,13 +38,6 @@ def infer(inputs):
     return {"name": numpy.array([os.environ["MODELYARD_MODEL_NAME"]], object), **inputs}
 """
 X = np.array([1], np.float32)
-
-
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture
@@ -157,6 +151,26 @@ def test_tensorflow_servings_request_has_its_model_loaded(many: Any):
     assert (answer.model_spec.name, answer.model_spec.version.value) == ("b", 2)
 
 
+def test_tensorflow_servings_status_says_how_each_version_stands(many: Any):
+    with grpc.insecure_channel(f"unix:{many.socket}") as channel:
+        ask = channel.unary_unary(
+            "/tensorflow.serving.ModelService/GetModelStatus",
+            request_serializer=predict_pb2.GetModelStatusRequest.SerializeToString,
+            response_deserializer=predict_pb2.GetModelStatusResponse.FromString,
+        )
+        found = {
+            (name, one.version): (one.state, one.status.error_message)
+            for name in ("a", "b")
+            for one in ask(predict_pb2.GetModelStatusRequest(model_spec={"name": name})).model_version_status
+        }
+    states, reason = predict_pb2.ModelVersionStatus, "it is loaded when it is asked for"
+    assert found == {
+        ("a", 1): (states.AVAILABLE, ""),
+        ("b", 1): (states.END, reason),
+        ("b", 2): (states.END, reason),
+    }
+
+
 @pytest.mark.parametrize("model", ["a", "b"])
 def test_the_health_of_a_model_is_its_own(many: Any, model: str):
     with grpc.insecure_channel(f"unix:{many.socket}") as channel:
@@ -173,7 +187,7 @@ def test_no_process_of_any_model_outlives_the_replica(
     assert len(ours) == 2
     many.end()
     deadline = time.monotonic() + 5
-    while any(runs(pid) for pid in ours):
+    while any(alive(pid) for pid in ours):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coming_and_going import Models, runs
+from coming_and_going import Models
 from modelyard_runtime.scoring import TimedOut
+
+from runtime.tests.behaviour.replicas import alive
 
 BIG = {"mib": 60}
 
@@ -18,7 +20,7 @@ def test_unloading_ends_the_models_processes(many: Any):
     async def scenario(models: Models) -> Any:
         pid = await models.pid("b")
         reply = await models.move("unload", "b:2")
-        return reply.status, reply.body, runs(pid), (await models.index())["b:2"]
+        return reply.status, reply.body, alive(pid), (await models.index())["b:2"]
 
     assert many(scenario) == (200, b"", False, ("UNAVAILABLE", "it was unloaded"))
 
@@ -66,7 +68,7 @@ def test_a_request_that_runs_is_answered_before_its_model_leaves(many: Any):
         await models.client.until(lambda: models.client.service.catalog.running == 1)
         leaving = asyncio.create_task(models.move("unload", "b"))
         await models.until("b:2", "UNLOADING")
-        return (await running).status, (await leaving).status, runs(pid)
+        return (await running).status, (await leaving).status, alive(pid)
 
     assert many(scenario) == (200, 200, False)
 
@@ -92,10 +94,35 @@ def test_unloading_gives_up_a_load_that_is_under_way(many: Any):
         await models.until("b:1", "LOADING")
         pids = models.client.service.catalog._places["b", "1"].pool.pids  # no other way to see them
         reply = await models.move("unload", "b")
-        return reply.status, [runs(pid) for pid in pids], await models.index()
+        return reply.status, [alive(pid) for pid in pids], await models.index()
 
     status, running, index = many(scenario, {"a:1": {}, "b:1": {"slow": 60}})
     assert (status, running, index["b:1"]) == (200, [False], ("UNAVAILABLE", "it was unloaded"))
+
+
+def test_a_load_and_an_unload_that_come_at_once_leave_a_model_that_can_be_loaded(many: Any):
+    async def scenario(models: Models) -> Any:
+        replies = await asyncio.gather(models.move("load", "b"), models.move("unload", "b"))
+        return [reply.status for reply in replies], (await models.score("b")).json[:2]
+
+    assert many(scenario) == ([200, 200], ["b", "2"])
+
+
+def test_models_are_served_on_while_no_thread_can_be_had_to_look_at_their_memory(
+    many: Any, monkeypatch: pytest.MonkeyPatch
+):
+    def no_thread(_pids: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario(models: Models) -> Any:
+        monkeypatch.setattr("modelyard_runtime.scoring.on_demand.in_memory", no_thread)
+        served = (await models.score("b")).status
+        monkeypatch.undo()
+        await models.pid("c")
+        await models.until("a:1", "UNAVAILABLE", "to make room")
+        return served
+
+    assert many(scenario, {"a:1": BIG, "b:1": {}, "c:1": BIG}, model_memory_bytes=140 << 20) == 200
 
 
 def test_past_the_budget_the_least_recently_used_model_leaves(many: Any):
@@ -116,7 +143,7 @@ def test_a_model_that_was_loaded_before_finds_room_made_before_it_is_loaded_agai
         await models.until("a:1", "UNAVAILABLE")
         pid = await models.pid("b")
         again = await models.pid("a")
-        return runs(pid), runs(again)
+        return alive(pid), alive(again)
 
     assert many(scenario, {"a:1": BIG, "b:1": BIG}, model_memory_bytes=110 << 20) == (False, True)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import queue
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -55,13 +54,6 @@ def tensor(module: Any, name: str, datatype: str, array: Any, **more: Any) -> An
     made = module.InferInput(name, list(array.shape), datatype)
     made.set_data_from_numpy(array, **more)
     return made
-
-
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture

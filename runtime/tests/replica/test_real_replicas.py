@@ -21,6 +21,8 @@ import tritonclient.grpc
 import tritonclient.http
 from modelyard_runtime.contract import Probe
 
+from runtime.tests.behaviour.replicas import alive
+
 SUM = """
 import json, os, sys
 def init():
@@ -33,13 +35,6 @@ def run(data):
     return [[sum(row)] for row in json.loads(data)["data"]]
 """
 NAP = "import time\ndef init(): pass\ndef run(data):\n    time.sleep(0.05)\n    return data\n"
-
-
-def alive(pid: int) -> bool:
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
 
 
 def test_a_replica_scores_in_a_clean_environment_on_a_private_socket(replica: Any):

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,10 @@ from modelyard_runtime.worker.extra_packages import extra_packages
 from modelyard_runtime.worker.failures import ScriptError
 
 from runtime.tests.worker.asking import scored
+from runtime.tests.worker.wheels import write_wheel
 
 ROOT = Path(__file__).parents[3]
-VERSION = "3.1"
-METADATA = f"Metadata-Version: 2.1\nName: extra-thing\nVersion: {VERSION}\n"
-WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 SCRIPT = "import extra_thing\ndef init(): pass\ndef run(data): return extra_thing.VALUE\n"
-
-
-def write_wheel(folder: Path) -> Path:
-    """Write a wheel of one module."""
-    folder.mkdir()
-    wheel = folder / f"extra_thing-{VERSION}-py3-none-any.whl"
-    info = f"extra_thing-{VERSION}.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("extra_thing.py", "VALUE = 31\n")
-        archive.writestr(f"{info}/METADATA", METADATA)
-        archive.writestr(f"{info}/WHEEL", WHEEL)
-        archive.writestr(f"{info}/RECORD", "")
-    return wheel
 
 
 @pytest.fixture

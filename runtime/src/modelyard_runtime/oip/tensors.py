@@ -41,8 +41,7 @@ def from_values(name: str, datatype: str, shape: tuple[int, ...], values: Any, *
     kind = find(datatype, place=place)
     elements = count(shape, place=place)
     flat = _flat(values, place)
-    if elements != len(flat):
-        raise _miscounted(name, shape, elements, len(flat), place)
+    _check_count(name, shape, elements, len(flat), place)
     if not kind.takes.issuperset(map(type, flat)):
         number = next(number for number, value in enumerate(flat) if type(value) not in kind.takes)
         raise OipError(
@@ -57,9 +56,7 @@ def from_items(
 ) -> Tensor:
     """Read elements that protobuf has typed already. Raises `OipError`."""
     kind = find(datatype, place=place)
-    elements = count(shape, place=place)
-    if elements != len(items):
-        raise _miscounted(name, shape, elements, len(items), place)
+    _check_count(name, shape, count(shape, place=place), len(items), place)
     return Tensor(name, datatype, shape, _pack(name, datatype, kind, items, place, "contents"))
 
 
@@ -94,9 +91,7 @@ def pack_bf16(values: Sequence[float]) -> bytes:
     return struct.pack(f"<{len(halves)}H", *halves)
 
 
-def _pack(  # what is packed, and where it stands
-    name: str, datatype: str, kind: Datatype, items: Sequence[Any], place: str, part: str
-) -> bytes:
+def _pack(name: str, datatype: str, kind: Datatype, items: Sequence[Any], place: str, part: str) -> bytes:
     if datatype == BYTES:
         return packed([item.encode() if isinstance(item, str) else item for item in items])
     try:
@@ -125,23 +120,22 @@ def _fits(kind: Datatype, item: Any) -> bool:
 def _flat(values: Any, place: str) -> Sequence[Any]:
     if type(values) is not list:
         return [values]
-    if not values or type(values[0]) is not list:
-        return values
     for _ in range(MAX_RANK):
         if not values or type(values[0]) is not list:
-            break
+            flat: list[Any] = values
+            return flat
         width = len(values[0])
         if any(type(row) is not list or len(row) != width for row in values):
             raise OipError("data is ragged: rows must have one length", place=f"{place}.data")
         values = list(chain.from_iterable(values))
-    else:
-        raise OipError(f"data is nested more than {MAX_RANK} levels deep", place=f"{place}.data")
-    found: list[Any] = values
-    return found
+    raise OipError(f"data is nested more than {MAX_RANK} levels deep", place=f"{place}.data")
 
 
-def _miscounted(name: str, shape: Sequence[int], wanted: int, found: int, place: str) -> OipError:
-    return OipError(f"input '{name}': shape {list(shape)} needs {wanted} elements, {found} came", place=place)
+def _check_count(name: str, shape: Sequence[int], wanted: int, found: int, place: str) -> None:
+    if wanted != found:
+        raise OipError(
+            f"input '{name}': shape {list(shape)} needs {wanted} elements, {found} came", place=place
+        )
 
 
 def _check_elements(data: Buffer, elements: int, place: str) -> None:

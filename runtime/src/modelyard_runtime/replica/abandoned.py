@@ -16,6 +16,8 @@ from modelyard_runtime.proc import marked
 from modelyard_runtime.replica.variables import REPLICA_VARIABLE
 
 LOCK = "alive.lock"
+_LOOKS = 10
+"""What is being killed may start more meanwhile; whoever is faster than this is left to the system."""
 
 
 @contextmanager
@@ -39,6 +41,20 @@ def sweep(parent: Path, prefix: str) -> None:
                 _remove_if_abandoned(folder)
 
 
+def end_what_runs_for(run_dir: str) -> None:
+    """Kill what a replica's server, its workers or its script started: it has nobody to answer to any more.
+
+    Some of it may be in groups and sessions of its own.
+    """
+    for _ in range(_LOOKS):
+        left = marked(REPLICA_VARIABLE, run_dir)
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not left:
+            return
+
+
 def _is_ours(folder: Path) -> bool:
     found = folder.lstat()
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
@@ -48,8 +64,7 @@ def _remove_if_abandoned(folder: Path) -> None:
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for pid in marked(REPLICA_VARIABLE, str(folder)):
-            os.kill(pid, signal.SIGKILL)
+        end_what_runs_for(str(folder))
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(descriptor)

@@ -12,18 +12,17 @@ from pathlib import Path
 from modelyard_runtime.causes import CauseClass, StartFailure, class_of, killed_by
 from modelyard_runtime.contract import SOCKET_FILE, StartContract
 from modelyard_runtime.pairing import ADMIN_FILE, find_failure, forget_failure
-from modelyard_runtime.proc import marked, resident_bytes
+from modelyard_runtime.proc import resident_bytes
+from modelyard_runtime.replica.abandoned import end_what_runs_for
 from modelyard_runtime.replica.lifecycle import Failed
 from modelyard_runtime.replica.logs import Log
 from modelyard_runtime.replica.memory import MemoryGroup, make_group, spell
 from modelyard_runtime.replica.ports import why_unusable
-from modelyard_runtime.replica.variables import REPLICA_VARIABLE, server_environment
+from modelyard_runtime.replica.variables import server_environment
 from modelyard_runtime.server.launch import CannotLaunch, Parent, command, environment
 
 STOP_GRACE_S = 5.0
 """Envoy ends within milliseconds once nothing runs; after this it is killed."""
-
-_SWEEPS = 10
 LAST_WORDS_S = 0.5
 """How long a dead server's output is waited for; a process it left behind may hold the pipe for ever."""
 
@@ -195,22 +194,9 @@ class Server:
 
     def _gone(self) -> None:
         self._process = None
-        self._end_what_is_left()
+        end_what_runs_for(self._contract.run_dir)
         if self._copier is not None:
             self._copier.join(LAST_WORDS_S)
-
-    def _end_what_is_left(self) -> None:
-        """Kill what the server, its workers or the script started: it has nobody to answer to any more.
-
-        Some of it may be in groups and sessions of its own, and may start more while this looks.
-        """
-        for _ in range(_SWEEPS):
-            left = marked(REPLICA_VARIABLE, self._contract.run_dir)
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-            if not left:
-                return
 
     def _clear(self) -> None:
         forget_failure(self._run_dir)

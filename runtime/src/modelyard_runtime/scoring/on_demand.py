@@ -12,16 +12,17 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
-from modelyard_runtime.causes import StartFailure
+from modelyard_runtime.causes import CauseClass, StartFailure
 from modelyard_runtime.contract import StartContract
-from modelyard_runtime.proc import proportional_bytes
 from modelyard_runtime.scoring.catalog import Loading, Standing, versions_by_name
-from modelyard_runtime.scoring.evicting import Eviction, Key, choose
+from modelyard_runtime.scoring.evicting import Eviction, choose
 from modelyard_runtime.scoring.place import Place, State
 from modelyard_runtime.scoring.pool import Pool
 from modelyard_runtime.scoring.processes import ProcessPool
 from modelyard_runtime.scoring.refusals import TimedOut, Unready
+from modelyard_runtime.scoring.sizes import in_files, in_memory
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ _LOOK_EVERY_S = 0.02
 _WEIGH_EVERY_S = 5.0
 """Models grow while they serve."""
 _IN_THE_WAY = "to make room"
+Outcome = Literal[State.READY] | StartFailure | None
+"""Of loading; None: it found no room."""
 
 
 class OnDemand(Loading):
@@ -130,29 +133,37 @@ class OnDemand(Loading):
     def _begin(self, place: Place) -> None:
         place.enter(State.LOADING)
         place.step = asyncio.create_task(self._load(place))
+        place.step.add_done_callback(place.given_up)  # it may be cancelled before its first line runs
 
     async def _load(self, place: Place) -> None:
-        """Take a model from LOADING to READY or FAILED; to UNLOADED where nobody wants it any more."""
+        """Take a model from LOADING to READY or FAILED; to UNLOADED where nobody wants it any more.
+
+        Until it is READY its workers are ended first: whoever then sees it may begin anew.
+        """
+        outcome: Outcome = None
+        try:
+            outcome = await self._outcome(place)
+        finally:
+            if outcome is not State.READY:
+                await self._end_workers(place)
+        if isinstance(outcome, StartFailure):
+            self._note_failure(place, outcome)
+        elif outcome is State.READY:
+            place.enter(State.READY)
+            self.ready = True
+            self._publish()
+            self._grown.set()
+        else:
+            place.enter(State.UNLOADED, "it found no room while it was waited for")
+
+    async def _outcome(self, place: Place) -> Outcome:
         try:
             if not await self._make_room(place):
-                place.enter(State.UNLOADED, "it found no room while it was waited for")
-                return
-            failure = await self._start_workers(place)
-            if failure is None and self._budget:
-                await self._weigh()
-                failure = self._too_large(place)
-        except asyncio.CancelledError:
-            await self._end_workers(place)
-            place.enter(State.UNLOADED, "its loading was given up")
-            raise
-        if failure is not None:
-            await self._end_workers(place)
-            self._note_failure(place, failure)
-            return
-        place.enter(State.READY)
-        self.ready = True
-        self._publish()
-        self._grown.set()
+                return None
+            return await self._start_workers(place) or await self._too_large(place) or State.READY
+        except (OSError, RuntimeError) as error:
+            remedy = "the machine may be out of memory, processes or threads"
+            return StartFailure(f"it cannot be started: {error}", remedy, CauseClass.CANNOT_START)
 
     async def _start_workers(self, place: Place) -> StartFailure | None:
         settled = asyncio.Event()
@@ -175,7 +186,10 @@ class OnDemand(Loading):
             self.failure = failure
             self._changed()
 
-    def _too_large(self, place: Place) -> StartFailure | None:
+    async def _too_large(self, place: Place) -> StartFailure | None:
+        if not self._budget:
+            return None
+        await self._weigh()
         if place.size_bytes <= self._budget:
             return None
         return StartFailure(
@@ -195,6 +209,7 @@ class OnDemand(Loading):
             place.enter(State.UNLOADING)
             self._publish()
             place.step = asyncio.create_task(self._unload(place, reason))
+            place.step.add_done_callback(place.given_up)
             await _done(place.step)
         elif place.state is State.UNLOADED:
             place.reason = reason
@@ -223,7 +238,7 @@ class OnDemand(Loading):
         if not self._budget:
             return True
         async with self._making_room:
-            likely = place.size_bytes or await asyncio.to_thread(_files_bytes, Path(place.model.path))
+            likely = place.size_bytes or await asyncio.to_thread(in_files, Path(place.model.path))
             place.expected_bytes = min(likely, self._budget)
             await self._weigh()
             while not (eviction := self._choose(need_bytes=place.expected_bytes)).fits:
@@ -244,7 +259,12 @@ class OnDemand(Loading):
     async def _weigh(self) -> None:
         """Look at what the loaded models hold."""
         pids = {place.key: place.pool.pids for place in self._places.values() if place.pool is not None}
-        for key, size in (await asyncio.to_thread(_sizes, pids)).items():
+        try:
+            sizes = await asyncio.to_thread(in_memory, pids)
+        except RuntimeError as error:  # no thread to be had: what was known still holds
+            log.warning("what the models hold is not looked at: %s", error)
+            return
+        for key, size in sizes.items():
             self._places[key].size_bytes = size or self._places[key].size_bytes
 
     async def _keep_within_budget(self) -> None:
@@ -273,18 +293,5 @@ class OnDemand(Loading):
 
 async def _done(step: asyncio.Task[None] | None) -> None:
     """Wait for a step, whichever way it ends; who waits may leave."""
-    if step is not None and not step.done():
-        await asyncio.wait((step,))
-
-
-def _sizes(pids: dict[Key, list[int]]) -> dict[Key, int]:
-    return {key: proportional_bytes(members) for key, members in pids.items()}
-
-
-def _files_bytes(folder: Path) -> int:
-    """Return what a model's files hold; each entry of its folder may be a link."""
-    try:
-        found = [file for entry in folder.iterdir() for file in (entry, *entry.resolve().rglob("*"))]
-        return sum(file.stat().st_size for file in found if file.is_file())
-    except OSError:
-        return 0  # its script will say what is wrong with them
+    if step is not None:
+        await asyncio.wait((step,))  # also where it is done: what follows from its end comes first

@@ -90,6 +90,11 @@ class Place:
         if state is State.READY:
             self.failures = 0
 
+    def given_up(self, _step: asyncio.Task[None]) -> None:
+        """Hear that a step is over. One that did not come to its end leaves nothing for which to wait."""
+        if self.state in (State.LOADING, State.UNLOADING):
+            self.enter(State.UNLOADED, f"its {self.state.name.lower()} was given up")
+
     def fail(self, cause: str, *, pause_s: float) -> None:
         """Note why it cannot be loaded, and for how long nobody need try."""
         self.failures += 1

@@ -40,7 +40,7 @@ class Unheard:
         """Say no more."""
 
 
-class Announcer(Unheard):
+class Announcer:
     """Passes on the last word said; what was overtaken on its way is never told."""
 
     def __init__(self, admin: Path) -> None:

@@ -79,9 +79,7 @@ async def _health(exchange: Exchange) -> None:
         return
     service = exchange.service
     if not service.ready:
-        raise NotReady(
-            service.failed or ("this replica is draining" if service.draining else "init() is running")
-        )
+        raise NotReady(service.unready)
     await exchange.answer(200, [HTML], b"Healthy" if exchange.method == "GET" else b"")
 
 

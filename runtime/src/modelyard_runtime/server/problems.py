@@ -171,9 +171,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one return a ki
         case ScriptResultUnusable():
             return ResultUnusable(str(error))
         case Overloaded():
-            busy = Busy(str(error))
-            busy.retry_after_s = error.retry_after_s
-            return busy
+            return _later(Busy(str(error)), error.retry_after_s)
         case TimedOut():
             late = ScoringTimeout(str(error))
             late.run_failed = error.begun
@@ -183,12 +181,15 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one return a ki
         case Unknown():
             return NotFound(str(error))
         case Unloadable():
-            failed = ModelFailed(str(error))
-            failed.retry_after_s = error.retry_after_s
-            return failed
+            return _later(ModelFailed(str(error)), error.retry_after_s)
         case Left():
             raise Disconnected from error
     return ScoringFailed(RUN_RAISED)
+
+
+def _later(problem: Problem, retry_after_s: int) -> Problem:
+    problem.retry_after_s = retry_after_s
+    return problem
 
 
 def as_v1(problem: Problem, timeout_s: float) -> Problem:

@@ -54,9 +54,7 @@ def _loading(service: Service, repository: str) -> Loading:
             " for models that come and go, set multi_model.enabled in engine.yaml (by hand: --multi-model)"
         )
     if not service.ready:
-        raise NotReady(
-            service.failed or ("this replica is draining" if service.draining else "it is starting")
-        )
+        raise NotReady(service.unready)
     return service.catalog
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.pairing import leave_failure
 from modelyard_runtime.scoring import Key, Pool, make_catalog
-from modelyard_runtime.server.announcing import Unheard
+from modelyard_runtime.server.announcing import Announcer, Unheard
 from modelyard_runtime.server.cors import Cors
 from modelyard_runtime.server.problems import NotReady
 
@@ -23,7 +23,7 @@ _HEARD_WITHIN_S = 0.5
 class Service:
     """What the routes share. Everything but the pools' workers lives on the event loop."""
 
-    def __init__(self, contract: StartContract, announcer: Unheard | None = None) -> None:
+    def __init__(self, contract: StartContract, announcer: Announcer | Unheard | None = None) -> None:
         self.contract = contract
         self._announcer = announcer or Unheard()
         self.strict = contract.compat == "strict-v1"
@@ -49,6 +49,13 @@ class Service:
     def failed(self) -> str:
         """Why it cannot serve; "" while it can, or will."""
         return self.catalog.failure.cause if self.catalog.failure is not None else ""
+
+    @property
+    def unready(self) -> str:
+        """Why new requests are not served; "" while they are."""
+        if self.ready:
+            return ""
+        return self.failed or ("this replica is draining" if self.draining else "init() is running")
 
     def start(self) -> None:
         """Load the script; returns at once."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from google.protobuf.message import Message
 
 from modelyard_runtime.oip.datatypes import OipError
-from modelyard_runtime.server.about import declared, is_ready
+from modelyard_runtime.scoring import Standing
+from modelyard_runtime.server.about import declared
 from modelyard_runtime.server.grpc.calls import Call
 from modelyard_runtime.server.grpc.methods import Method, parse, unary
 from modelyard_runtime.server.inference import not_tensors, request_for
-from modelyard_runtime.server.problems import BadInput
+from modelyard_runtime.server.problems import UNAVAILABLE, BadInput
 from modelyard_runtime.server.service import Service
 from modelyard_runtime.tfserving import predict
 from modelyard_runtime.tfserving import predict_pb2 as pb
@@ -19,7 +20,13 @@ PREDICTION_SERVICE = "/tensorflow.serving.PredictionService/"
 MODEL_SERVICE = "/tensorflow.serving.ModelService/"
 _SIGNATURES = "signature_def"
 _SIGNATURES_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
-_UNKNOWN_ERROR = 2
+_STATES = {
+    "READY": pb.ModelVersionStatus.AVAILABLE,
+    "LOADING": pb.ModelVersionStatus.LOADING,
+    "UNLOADING": pb.ModelVersionStatus.UNLOADING,
+    "UNAVAILABLE": pb.ModelVersionStatus.END,
+}
+"""By the Open Inference Protocol's words for the same."""
 
 
 async def _predict(call: Call) -> None:
@@ -59,21 +66,20 @@ async def _metadata(call: Call, asked: pb.GetModelMetadataRequest) -> Message:
 async def _status(call: Call, asked: pb.GetModelStatusRequest) -> Message:
     model, version = _names(asked.model_spec)
     answer = pb.GetModelStatusResponse()
-    for one in call.service.versions(model, version):
-        if one.isdecimal() and version in {"", one}:
-            _describe(call.service, model, one, answer.model_version_status.add(version=int(one)))
+    call.service.versions(model, version)
+    for one in call.service.catalog.standings():
+        asked_for = one.name == (model or call.service.main) and version in {"", one.version}
+        if asked_for and one.version.isdecimal():
+            _describe(one, answer.model_version_status.add(version=int(one.version)), call.service)
     return answer
 
 
-def _describe(service: Service, model: str, version: str, status: pb.ModelVersionStatus) -> None:
-    states = pb.ModelVersionStatus
-    if is_ready(service, model, version):
-        status.state = states.AVAILABLE
-    elif service.failed:
-        status.state = states.END
-        status.status.error_code, status.status.error_message = _UNKNOWN_ERROR, service.failed
-    else:
-        status.state = states.UNLOADING if service.draining else states.LOADING
+def _describe(standing: Standing, status: pb.ModelVersionStatus, service: Service) -> None:
+    status.state = _STATES[standing.state]
+    if status.state == pb.ModelVersionStatus.END:
+        status.status.error_code, status.status.error_message = UNAVAILABLE, standing.reason
+    elif service.draining:
+        status.state = pb.ModelVersionStatus.UNLOADING
 
 
 def _names(wanted: pb.ModelSpec) -> tuple[str, str]:
