@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
+import re
 import shutil
 import signal
 import socket
@@ -133,6 +134,20 @@ class Replica:
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.process.wait()
+
+
+def by_envoy(one: Replica) -> bool:
+    """Whether Envoy has heard that the replica is ready."""
+    return re.search(rb'"modelyard.ready":\s*{[^}]*"100"', admin(one)) is not None
+
+
+def admin(one: Replica) -> bytes:
+    """Return what Envoy says of its runtime layers."""
+    connection = UnixConnection(one.socket.with_name("admin.sock"))
+    try:
+        return asked(connection, "GET", "/runtime").body
+    finally:
+        connection.close()
 
 
 def asked(

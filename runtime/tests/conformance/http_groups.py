@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from runtime.tests.conformance.cases import Case, Group, got, posted
+from runtime.tests.conformance.cases import JSON_TYPE, Case, Group, got, posted
 
 RAW = Group(
     "rawhttp",
     """
+import flask
 from azureml.contrib.services.aml_request import AMLRequest, rawhttp
 from azureml.contrib.services.aml_response import AMLResponse
 
@@ -32,6 +33,8 @@ FORMS = {
     "none": lambda: None,
     "set": lambda: {1},
     "raise": lambda: 1 / 0,
+    "abort": lambda: flask.abort(404),
+    "parsed": lambda: flask.request.get_json(),
 }
 
 def init():
@@ -40,12 +43,13 @@ def init():
 @rawhttp
 def run(request):
     form = request.args.get("form")
+    if form == "class":
+        return isinstance(request, AMLRequest) or type(request).__mro__[1].__name__
     if form:
         return FORMS[form]()
     seen = {
         "method": request.method, "path": request.path, "full_path": request.full_path,
         "query": request.query_string.decode(), "args": {k: request.args.getlist(k) for k in request.args},
-        "is": isinstance(request, AMLRequest) or type(request).__mro__[1].__name__,
         "content_type": request.content_type, "mimetype": request.mimetype,
         "content_length": request.content_length, "is_json": request.is_json,
         "json": request.get_json(silent=True), "form": {k: request.form.getlist(k) for k in request.form},
@@ -63,9 +67,11 @@ def run(request):
             for form in (
                 "text", "bytes", "typed", "json", "json text", "nothing", "nothing with a status", "headers",
                 "bad request", "unavailable", "failed", "own header", "own id", "by name", "list", "string status",
-                "cookies", "object", "none", "set", "raise", "no such form",
+                "cookies", "object", "none", "set", "raise", "abort", "class", "no such form",
             )
         ),
+        Case("answers parsed of malformed JSON", path="/score?form=parsed", body=b"{", headers=JSON_TYPE),
+        Case("answers parsed of text", path="/score?form=parsed", body=b"a"),
         Case("sees a GET", "GET", "/score?a=1&b=%C3%A9&a=2", headers={"X-Team": "blue", "Cookie": "k=v; l=w"}),
         posted("sees JSON", '{"a": [1]}', x_team="red"),
         posted("sees malformed JSON", "{"),
@@ -112,4 +118,30 @@ def run(data):
     ),
 )
 
-GROUPS = (RAW, STREAMS)
+ASKED_BY_BROWSERS = Group(
+    "a raw script that browsers ask",
+    """
+from azureml.contrib.services.aml_request import rawhttp
+from azureml.contrib.services.aml_response import AMLResponse
+
+def init():
+    pass
+
+@rawhttp
+def run(request):
+    return AMLResponse(request.method, 202, {"x-scripts-own": "s"})
+""",
+    (
+        Case(
+            "a preflight",
+            "OPTIONS",
+            headers={"Origin": "https://a.example", "Access-Control-Request-Method": "POST"},
+        ),
+        Case("OPTIONS that is none", "OPTIONS", headers={"Origin": "https://a.example"}),
+        got("GET", "/score", Origin="https://a.example"),
+    ),
+    variables={"AML_CORS_ORIGINS": "https://a.example"},
+    contract={"cors_origins": ("https://a.example",)},
+)
+
+GROUPS = (RAW, STREAMS, ASKED_BY_BROWSERS)

@@ -60,6 +60,7 @@ def run(data):
         posted("an integer too large", '{"data": [[' + "9" * 400 + ", 1]]}"),
         posted("an integer of 5000 digits", '{"data": [[' + "9" * 5000 + ", 1]]}"),
         posted("a key twice", '{"data": [[1, 2]], "data": [[3, 4]]}'),
+        posted("three hundred brackets", '{"data": ' + "[" * 300 + "]" * 300 + "}"),
         posted("a thousand brackets", '{"data": ' + "[" * 1000 + "]" * 1000 + "}"),
         posted("a hundred thousand brackets", '{"data": ' + "[" * 100_000),
         posted("a lone surrogate", '{"data": "\\ud800"}'),
@@ -74,6 +75,8 @@ def run(data):
             )
         ),
         got("GET with the array", "/score?data=[[1,2]]"),
+        got("GET with NaN", "/score?data=[[NaN,1]]"),
+        got("GET with a thousand brackets", "/score?data=" + "[" * 1000 + "]" * 1000),
         got("GET without", "/score"),
         Case("OPTIONS", "OPTIONS"),
         Case("PUT", "PUT"),

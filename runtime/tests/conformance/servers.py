@@ -80,7 +80,7 @@ def theirs(group: Group, python: Path) -> Iterator[Running]:
             "PATH": os.environ.get("PATH", ""),
             "AML_APP_ROOT": str(folder / "app"),
             "AZUREML_ENTRY_SCRIPT": "score.py",
-            "HTTP_X_MS_SERVER_VERSION": "azmlinfsrv/1.5.1",
+            **_name(group),
             **group.variables,
         }
         with (folder / "their.log").open("wb") as log:
@@ -90,6 +90,12 @@ def theirs(group: Group, python: Path) -> Iterator[Running]:
             yield running
         finally:
             running.end()
+
+
+def _name(group: Group) -> dict[str, str]:
+    """Return the variable that v1's own command sets before it becomes gunicorn."""
+    named = group.variables.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true") == "true"
+    return {"HTTP_X_MS_SERVER_VERSION": "azmlinfsrv/1.5.1"} if named else {}
 
 
 @contextmanager

@@ -99,4 +99,53 @@ ANY_ORIGIN = Group(
     contract={"cors_origins": ("*",)},
 )
 
-GROUPS = (SWAGGER, OWN_SWAGGER, CORS, ANY_ORIGIN)
+_ASKED = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+ONE_ORIGIN = Group(
+    "cors for one origin",
+    ECHO,
+    (
+        Case("a POST", body=b"1", headers={"Origin": "https://a.example"}),
+        Case("a POST from the origin in capitals", body=b"1", headers={"Origin": "HTTPS://A.EXAMPLE"}),
+        Case("a POST of nobody", body=b"1"),
+        got("health for nobody", "/"),
+        got("health for the origin", "/", Origin="https://a.example"),
+        got("swagger for another origin", "/swagger.json", Origin="https://b.example"),
+        Case("a body that is not UTF-8", body=b"\xff", headers={"Origin": "https://a.example"}),
+        Case(
+            "an id that is too long",
+            body=b"1",
+            headers={"Origin": "https://a.example", "x-request-id": "i" * 101},
+        ),
+        Case("a preflight", "OPTIONS", headers=_ASKED),
+        Case("a preflight of health", "OPTIONS", "/", headers=_ASKED),
+        Case("a preflight for PUT", "OPTIONS", headers={**_ASKED, "Access-Control-Request-Method": "PUT"}),
+        Case("a preflight of a path that is not there", "OPTIONS", "/nope", headers=_ASKED),
+        Case(
+            "a preflight that names headers",
+            "OPTIONS",
+            headers={**_ASKED, "Access-Control-Request-Headers": "x-b,X-A , content-type"},
+        ),
+    ),
+    variables={
+        "AML_CORS_ORIGINS": "https://a.example",
+        "SERVICE_NAME": "digits",
+        "SERVICE_VERSION": "3",
+        "SERVICE_PATH_PREFIX": "/digits",
+    },
+    contract={"cors_origins": ("https://a.example",)},
+)
+
+UNNAMED = Group("a service without a name", ECHO, (got("its swagger", "/swagger.json"),))
+
+NAMELESS = Group(
+    "a server without a name",
+    ECHO,
+    (
+        Case("a POST", body=b"1"),
+        got("health", "/"),
+        Case("an id that is too long", headers={"x-request-id": "i" * 101}),
+    ),
+    variables={"SERVER_VERSION_LOG_RESPONSE_ENABLED": "false"},
+)
+
+GROUPS = (SWAGGER, OWN_SWAGGER, CORS, ANY_ORIGIN, ONE_ORIGIN, UNNAMED, NAMELESS)

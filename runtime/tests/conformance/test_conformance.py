@@ -10,8 +10,8 @@ from modelyard_runtime.contract import STATE_FILE, ContractError, read_state
 
 from runtime.tests.behaviour.replicas import START_S
 from runtime.tests.conformance.cases import Group
-from runtime.tests.conformance.comparing import Fields, differing
-from runtime.tests.conformance.differences import DEFAULT, STRICT, judge
+from runtime.tests.conformance.comparing import Fields, Unequal, differing
+from runtime.tests.conformance.differences import Everywhere, judge
 from runtime.tests.conformance.groups import GROUPS
 from runtime.tests.conformance.listed import DIFFERENCES
 from runtime.tests.conformance.page import PAGE, page
@@ -20,14 +20,19 @@ from runtime.tests.conformance.servers import ours, theirs, until_healthy
 from runtime.tests.conformance.start_ups import REFUSED, StartUp, group_of
 from runtime.tests.conformance.v1_environment import v1_python
 
+STRICT = "strict-v1"
 NAMES = [group.name for group in GROUPS]
 
 
-def compare(group: Group, *, mode: str, worker_python: Path | None = None) -> None:
-    with ours(group, compat="" if mode == DEFAULT else mode, worker_python=worker_python) as running:
+def found(group: Group, *, compat: str = "", worker_python: Path | None = None) -> list[Unequal]:
+    with ours(group, compat=compat, worker_python=worker_python) as running:
         until_healthy(running)
         seen = answers(running, group)
-    verdict = judge(group.name, mode, unequal(recorded(group), seen), DIFFERENCES)
+    return unequal(recorded(group), seen)
+
+
+def check_against_the_list(group: Group, differences: list[Unequal]) -> None:
+    verdict = judge(group.name, differences, DIFFERENCES)
     assert not verdict.unlisted, "\n".join(map(str, verdict.unlisted))
     assert not verdict.stale, "\n".join(map(str, verdict.stale))
 
@@ -39,19 +44,33 @@ def unequal(theirs_: dict[str, Fields], ours_: dict[str, Fields]):
 
 @pytest.mark.parametrize("group", GROUPS, ids=NAMES)
 def test_a_replica_differs_from_v1_only_where_the_list_says_so(group: Group):
-    compare(group, mode=DEFAULT)
+    check_against_the_list(group, found(group))
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=NAMES)
-def test_with_strict_v1_only_the_short_list_is_left(group: Group):
-    compare(group, mode=STRICT)
+def test_with_strict_v1_nothing_differs(group: Group):
+    assert found(group, compat=STRICT) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", [DEFAULT, STRICT])
 @pytest.mark.parametrize("group", GROUPS, ids=NAMES)
-def test_worker_processes_in_v1s_own_environment_answer_the_same(group: Group, mode: str):
-    compare(group, mode=mode, worker_python=v1_python())
+def test_worker_processes_in_v1s_own_environment_differ_where_the_list_says_so(group: Group):
+    check_against_the_list(group, found(group, worker_python=v1_python()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", GROUPS, ids=NAMES)
+def test_with_strict_v1_worker_processes_in_v1s_own_environment_differ_in_nothing(group: Group):
+    assert found(group, compat=STRICT, worker_python=v1_python()) == []
+
+
+def test_each_listed_difference_is_due_in_cases_that_there_are():
+    cases = {group.name: {case.name for case in group.cases} for group in GROUPS}
+    for entry in DIFFERENCES:
+        due = {case for name in cases for case in entry.due(name)}
+        where = entry.shown_by[0] if isinstance(entry, Everywhere) else entry.group
+        assert due, entry
+        assert due <= cases[where], entry
 
 
 @pytest.mark.slow

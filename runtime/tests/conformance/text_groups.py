@@ -26,6 +26,7 @@ def run(data):
     return [type(data).__name__, data]
 """
 
+_PARTS = b'--XX\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n--XX--\r\n'
 _IDS = {
     "no id": {},
     "request id": {"x-request-id": "A"},
@@ -51,6 +52,15 @@ TEXT = Group(
         Case(
             "another content type", body=b"a=1", headers={"content-type": "application/x-www-form-urlencoded"}
         ),
+        Case(
+            "a form of another spelling",
+            body=b"a=1",
+            headers={"content-type": "Application/X-WWW-Form-URLencoded; charset=utf-8"},
+        ),
+        Case("a form in parts", body=_PARTS, headers={"content-type": "multipart/form-data; boundary=XX"}),
+        Case(
+            "a form in parts without a boundary", body=_PARTS, headers={"content-type": "multipart/form-data"}
+        ),
         posted("malformed JSON is text like any other", "{"),
         Case("an empty body"),
         Case("text beyond ASCII", body="caf\xe9 \u2603 \U0001f600".encode()),
@@ -67,6 +77,7 @@ TEXT = Group(
         got("a query with plus and percent", "/score?a+b=c%20d%2Be&%C3%A9=%E2%98%83"),
         got("a query that is not UTF-8", "/score?a=%ff"),
         got("a query without values", "/score?a&b=&=c"),
+        got("a query of a thousand brackets", "/score?a=" + "[" * 1000 + "]" * 1000),
         got("no query", "/score"),
         Case("POST with a query", path="/score?a=1", body=b"x"),
         *(Case(f"{method} /score", method) for method in ("PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")),
@@ -81,6 +92,12 @@ TEXT = Group(
         Case("POST to a path that is not there", path="/Score"),
         Case("a wrong path with ids", path="/nope", headers=_IDS["all three ids"]),
         Case("a wrong method with ids", "PUT", headers=_IDS["all three ids"]),
+        Case("a wrong path with an id that is too long", path="/nope", headers={"x-request-id": "i" * 101}),
+        Case("HEAD /score with an id that is too long", "HEAD", headers={"x-request-id": "i" * 101}),
+        Case(
+            "an id that is too long beside a trace id", headers={"x-request-id": "i" * 101, "TraceId": "t-1"}
+        ),
+        got("a path that is not UTF-8", "/score%FF"),
         Case("OPTIONS /swagger.json", "OPTIONS", "/swagger.json"),
         Case("HEAD /swagger.json", "HEAD", "/swagger.json"),
         Case("POST /swagger.json", "POST", "/swagger.json"),
@@ -119,8 +136,10 @@ RESULTS = Group(
         evaluated("a flask response without content", "flask.Response(status=204)"),
         evaluated("a flask redirect", "flask.redirect('/elsewhere')"),
         evaluated("a flask response in pieces", "flask.Response(iter(['a', 'b', 'c']), mimetype='text/event-stream')"),
+        evaluated("a flask response in pieces of a server error", "flask.Response(iter(['a']), 503)"),
         evaluated("a tuple as flask has it", "('body', 201)"),
     ),
+    contract={"timeout_s": 3600.0},
 )  # fmt: skip
 
 HEADERS = Group(
@@ -170,6 +189,7 @@ def run(data):
         Case("run of the driver module answers", body=b"x"),
         got("swagger of a wrapped script", "/swagger.json"),
     ),
+    variables={"SERVICE_NAME": "digits", "SERVICE_VERSION": "3", "SERVICE_PATH_PREFIX": "/digits"},
     files={
         "inner.py": "prepared = False\n\ndef init():\n    pass\n\ndef run(data):\n    return [data, prepared]\n"
     },

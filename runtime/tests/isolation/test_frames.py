@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from modelyard_runtime.scoring.line import batch
 from modelyard_runtime.worker import frames
-from modelyard_runtime.worker.failures import BadInput, Failure, ResultUnusable, ScriptRaised
+from modelyard_runtime.worker.failures import (
+    BadInput,
+    Failure,
+    InputBroke,
+    ResultUnusable,
+    RunLeft,
+    RunTimedOut,
+    ScriptRaised,
+)
 from modelyard_runtime.worker.frames import Frame, FrameError, Reference, encode, encode_shared, split
 from modelyard_runtime.worker.messages import (
     Message,
@@ -64,7 +72,9 @@ REPLIES = (
 )
 FAILURES = (
     st.builds(BadInput, TEXTS, place=TEXTS, status=st.sampled_from([400, 415]))
-    | st.builds(ScriptRaised, TEXTS)
+    | st.sampled_from([ScriptRaised, InputBroke, RunTimedOut, RunLeft]).flatmap(
+        lambda kind: st.builds(kind, TEXTS)
+    )
     | st.builds(ResultUnusable, TEXTS)
 )
 
@@ -135,10 +145,12 @@ def test_a_failure_arrives_with_kind_text_place_and_status(failure: Failure):
     assert vars(read) == vars(failure)
 
 
-@given(st.integers(0, 65535), HEADERS)
-def test_the_head_of_a_stream_arrives_as_it_went(status: int, headers: list[tuple[bytes, bytes]]):
-    frame = carried(Message(frames.CHUNKS, write_head(status, headers)))
-    assert read_head(frame.fields, plain) == (status, headers)
+@given(st.integers(0, 65535), HEADERS, ELAPSED)
+def test_the_head_of_a_stream_arrives_as_it_went(
+    status: int, headers: list[tuple[bytes, bytes]], elapsed_ms: float
+):
+    frame = carried(Message(frames.CHUNKS, write_head(status, headers, elapsed_ms)))
+    assert read_head(frame.fields, plain) == (status, headers, elapsed_ms)
 
 
 @given(TENSORS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http
 import os
-import re
 import signal
 import statistics
 import threading
@@ -24,7 +23,7 @@ from modelyard_runtime.server.envoy import calls
 from modelyard_runtime.server.grpc import health, inference, tfserving
 
 from runtime.tests.behaviour.asking import load
-from runtime.tests.behaviour.replicas import ANSWER_S, Replica, UnixConnection, asked, replica
+from runtime.tests.behaviour.replicas import ANSWER_S, Replica, by_envoy, replica
 
 ECHO = "def init(): pass\ndef run(data): return data\n"
 HOLDING = """
@@ -73,19 +72,6 @@ def one() -> Iterator[Replica]:
 def channel(one: Replica) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(f"unix:{one.socket}") as opened:
         yield opened
-
-
-def by_envoy(one: Replica) -> bool:
-    """Whether Envoy has heard that the replica is ready."""
-    return re.search(rb'"modelyard.ready":\s*{[^}]*"100"', admin(one)) is not None
-
-
-def admin(one: Replica) -> bytes:
-    connection = UnixConnection(one.socket.with_name("admin.sock"))
-    try:
-        return asked(connection, "GET", "/runtime").body
-    finally:
-        connection.close()
 
 
 def plain(reply: Any) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -99,12 +99,6 @@ def test_a_query_may_hold_any_bytes(one: Replica, query: str):
     assert one.ask("GET", f"/v2/models/digit%73?{query}").status == 200
 
 
-def test_strict_v1_hears_a_message_alone():
-    with replica(SCRIPT, compat="strict-v1") as strict:
-        reply = strict.ready().ask("GET", "/%ff")
-        assert (reply.status, list(json.loads(reply.body))) == (400, ["message"])
-
-
 def test_a_grpc_call_to_such_a_path_is_unimplemented(one: Replica):
     with grpc.insecure_channel(f"unix:{one.socket}") as channel, pytest.raises(grpc.RpcError) as raised:
         channel.unary_unary("/inference.GRPCInferenceService/%FF")(b"", timeout=ANSWER_S)

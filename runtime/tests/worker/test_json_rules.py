@@ -16,8 +16,15 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelyard_runtime.worker.failures import BadInput, ResultUnusable
-from modelyard_runtime.worker.json_text import deeper_than, parse, write, write_as_v1, write_thoroughly
+from modelyard_runtime.worker.failures import BadInput, InputBroke, ResultUnusable
+from modelyard_runtime.worker.json_text import (
+    deeper_than,
+    parse,
+    parse_as_v1,
+    write,
+    write_as_v1,
+    write_thoroughly,
+)
 from modelyard_runtime.worker.plain import MAX_DEPTH
 
 
@@ -146,6 +153,25 @@ def test_strict_v1_writes_the_bytes_of_v1():
     assert write_as_v1({"é": [1, math.nan], "s": "\ud800"}) == b'{"\\u00e9": [1, NaN], "s": "\\ud800"}'
     with pytest.raises(ResultUnusable):
         write_as_v1(np.arange(3))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [(b'["\\ud800"]', ["\ud800"]), (b"[" * 300 + b"]" * 300, json.loads("[" * 300 + "]" * 300))],
+)
+def test_strict_v1_reads_what_python_reads(body: bytes, expected: Any):
+    assert parse_as_v1(body) == expected
+
+
+@pytest.mark.parametrize("body", [b'"\xff"', b"9" * 5000, b"[" * 100_000])
+def test_strict_v1_breaks_where_v1_broke(body: bytes):
+    with pytest.raises(InputBroke):
+        parse_as_v1(body)
+
+
+def test_strict_v1_says_what_is_no_json_as_v1_did():
+    with pytest.raises(BadInput, match="Expecting property name enclosed in double quotes: line 1"):
+        parse_as_v1(b"{")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ class ScoreStream(NamedTuple):
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
+    elapsed_ms: float
     chunks: Channel
 
 

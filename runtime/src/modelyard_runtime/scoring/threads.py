@@ -179,5 +179,5 @@ def _failure_of(error: BaseException) -> Failure:
 def _front_of(reply: StreamReply | InferredStream, channel: Channel) -> ScoreStream | InferStream:
     """Return a stream as the front sees it."""
     if isinstance(reply, StreamReply):
-        return ScoreStream(reply.status, reply.headers, channel)
+        return ScoreStream(reply.status, reply.headers, reply.elapsed_ms, channel)
     return InferStream(channel)

@@ -11,13 +11,14 @@ import orjson
 
 from modelyard_runtime.contract import STATUS_PATH
 from modelyard_runtime.pairing import DRAIN_PATH
-from modelyard_runtime.server import open_inference
+from modelyard_runtime.server import open_inference, strict_v1
 from modelyard_runtime.server.grpc import later as grpc
 from modelyard_runtime.server.http import (
     HTML,
     JSON,
     NOT_FAILED,
     Exchange,
+    Handler,
     Receive,
     Route,
     Scope,
@@ -28,6 +29,7 @@ from modelyard_runtime.server.problems import NotFound, NotReady
 from modelyard_runtime.server.score import score
 from modelyard_runtime.server.service import Service
 from modelyard_runtime.server.swagger import swagger
+from modelyard_runtime.server.v1_words import NO_SUCH_PATH
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +41,17 @@ class Application:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._routes, self._nowhere = ROUTES, NOWHERE
+        if service.strict:
+            as_v1, self._nowhere = strict_v1.routes(service.contract, _LOOKED_AT, _not_found)
+            self._routes = {**ROUTES, **as_v1}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        serve = ROUTES.get(scope["path"]) or _other(scope)
+        serve = self._routes.get(scope["path"]) or _other(scope) or self._nowhere
         await serve(self._service, scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -56,7 +62,7 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _other(scope: Scope) -> Route:
+def _other(scope: Scope) -> Route | None:
     path: str = scope["path"]
     if path.startswith(f"{OPEN_INFERENCE}/"):
         return open_inference.serve
@@ -64,14 +70,11 @@ def _other(scope: Scope) -> Route:
         name == b"content-type" and value.startswith(grpc.CONTENT_TYPE) for name, value in scope["headers"]
     ):
         return grpc.serve
-    return _nowhere
+    return None
 
 
 async def _not_found(_exchange: Exchange) -> None:
-    raise NotFound(
-        "The requested URL was not found on the server. If you entered the URL manually please check your"
-        " spelling and try again."
-    )
+    raise NotFound(NO_SUCH_PATH)
 
 
 async def _health(exchange: Exchange) -> None:
@@ -112,12 +115,12 @@ async def _told_methods(exchange: Exchange) -> bool:
     return exchange.method == "OPTIONS"
 
 
-_nowhere = route(_not_found)
+NOWHERE = route(_not_found)
+_LOOKED_AT: dict[str, Handler] = {"/": _health, "/swagger.json": _swagger}
 
 ROUTES: dict[str, Route] = {
-    "/": route(_health),
+    **{path: route(handler) for path, handler in _LOOKED_AT.items()},
     "/score": score,
-    "/swagger.json": route(_swagger),
     OPEN_INFERENCE: open_inference.serve,
     grpc.MODEL_INFER: grpc.serve,
     STATUS_PATH: route(_status),

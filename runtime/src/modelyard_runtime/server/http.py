@@ -12,13 +12,13 @@ import orjson
 
 from modelyard_runtime.scoring import Failure, Refusal
 from modelyard_runtime.server.problems import (
+    NO_SUCH_METHOD,
     UNEXPECTED,
     Disconnected,
     HeaderTooLarge,
     MethodNotAllowed,
     Problem,
     TooLarge,
-    as_v1,
     problem_of,
 )
 
@@ -41,6 +41,8 @@ FAILED = (b"x-ms-run-function-failed", b"True")
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.1, 1.0
 MAX_ID_CHARACTERS = 100
 """v1's limit for each request id."""
+LONG_ID = f"x-request-id must not exceed {MAX_ID_CHARACTERS} characters"
+LONG_OLDER_ID = f"x-ms-request-id and x-ms-client-request-id must not exceed {MAX_ID_CHARACTERS} characters"
 
 
 class Exchange:
@@ -64,9 +66,9 @@ class Exchange:
         Envoy gives each request an x-request-id. Raises `HeaderTooLarge` for ids over 100 characters.
         """
         sent = self.headers
-        request_id = sent.get(b"x-request-id") or self._named()
+        request_id = sent.get(b"x-request-id") or self.named()
         if len(request_id) > MAX_ID_CHARACTERS:
-            raise HeaderTooLarge("x-request-id must not exceed 100 characters")
+            raise HeaderTooLarge(LONG_ID)
         found = [(b"x-request-id", request_id), (b"x-ms-request-id", request_id)]
         if not sent.keys().isdisjoint(_RARE):
             self._echo_rare(found)
@@ -77,7 +79,7 @@ class Exchange:
     def allow(self, *methods: str) -> None:
         """Refuse other methods. Raises `MethodNotAllowed`."""
         if self.method not in methods:
-            raise MethodNotAllowed("The method is not allowed for the requested URL.")
+            raise MethodNotAllowed(NO_SUCH_METHOD)
 
     async def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Send one whole answer, with what every answer repeats."""
@@ -91,22 +93,15 @@ class Exchange:
         await self.answer(200, [JSON], orjson.dumps(document))
 
     async def answer_problem(self, problem: Problem) -> None:
-        """Send the one error body; v1's had a message alone."""
-        if self.service.strict:
-            problem = as_v1(problem, self.service.timeout_s)
+        """Send the one error body."""
         if not self.echoed:
             self._cut_ids()
             self.echoed = self.echo()
-        body = {"code": problem.code, "message": _writable(str(problem))}
+        body = {"code": problem.code, "message": writable(str(problem))}
         if problem.place:
-            body["path"] = _writable(problem.place)
+            body["path"] = writable(problem.place)
         body["request_id"] = self.headers[b"x-request-id"].decode("latin-1")
-        if self.service.strict:
-            body = {"message": body["message"]}
-        headers = [JSON, FAILED if problem.run_failed else NOT_FAILED]
-        if problem.retry_after_s:
-            headers.append((b"retry-after", b"%d" % problem.retry_after_s))
-        await self.answer(problem.status, headers, orjson.dumps(body))
+        await self.answer(problem.status, headers_of(problem), orjson.dumps(body))
 
     async def body(self) -> bytes:
         """Read the whole body, counting as it comes. Raises `TooLarge` or `Disconnected`."""
@@ -125,22 +120,31 @@ class Exchange:
         """Return when the client has left; to be used once the body is read."""
         await disconnected(self.receive)
 
-    def _named(self) -> bytes:
+    def named(self) -> bytes:
+        """Give the request an id, for it came without one."""
         self.headers[b"x-request-id"] = name = str(uuid.uuid4()).encode()
         return name
 
-    def _echo_rare(self, found: list[tuple[bytes, bytes]]) -> None:
+    def older_ids(self) -> list[tuple[bytes, bytes]]:
+        """Return v1's two older ids; nothing where none was sent. Raises `HeaderTooLarge`."""
         sent = self.headers
         legacy, client = sent.get(b"x-ms-request-id", b""), sent.get(b"x-ms-client-request-id", b"")
         if len(legacy) > MAX_ID_CHARACTERS or len(client) > MAX_ID_CHARACTERS:
-            raise HeaderTooLarge("x-ms-request-id and x-ms-client-request-id must not exceed 100 characters")
-        if legacy or client:
-            found[1] = (b"x-ms-request-id", legacy or client)
-            found.append((b"x-ms-client-request-id", client or legacy))
+            raise HeaderTooLarge(LONG_OLDER_ID)
+        if not legacy and not client:
+            return []
+        return [(b"x-ms-request-id", legacy or client), (b"x-ms-client-request-id", client or legacy)]
+
+    def _echo_rare(self, found: list[tuple[bytes, bytes]]) -> None:
+        sent = self.headers
+        if ids := self.older_ids():
+            found[1:] = ids
         if b"traceid" in sent:
             found.append((b"traceid", sent[b"traceid"]))
         if b"origin" in sent:
             found += self.service.cors.headers(sent[b"origin"])
+        else:
+            found += self.service.cors.anybody
 
     def _cut_ids(self) -> None:
         self.headers.setdefault(b"x-request-id", str(uuid.uuid4()).encode())
@@ -149,16 +153,18 @@ class Exchange:
                 self.headers[name] = self.headers[name][:MAX_ID_CHARACTERS]
 
 
+Handler = Callable[[Exchange], Awaitable[None]]
+ExchangeOf = Callable[["Service", Scope, Receive, Send], Exchange]
 _IDS = (b"x-request-id", b"x-ms-request-id", b"x-ms-client-request-id")
 _RARE = frozenset({b"x-ms-request-id", b"x-ms-client-request-id", b"traceid", b"origin"})
 
 
-def route(handler: Callable[[Exchange], Awaitable[None]], *, counted: bool = False) -> Route:
+def route(handler: Handler, exchange_of: ExchangeOf = Exchange, *, counted: bool = False) -> Route:
     """Make an ASGI route of a handler. `counted`: a drain waits until its answer has left."""
     weight = int(counted)
 
     async def serve(service: Service, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(service, scope, receive, send)
+        exchange = exchange_of(service, scope, receive, send)
         service.open += weight
         try:
             exchange.echoed = exchange.echo()
@@ -176,7 +182,15 @@ def route(handler: Callable[[Exchange], Awaitable[None]], *, counted: bool = Fal
     return serve
 
 
-def _writable(text: str) -> str:
+def headers_of(problem: Problem) -> list[tuple[bytes, bytes]]:
+    """Return the headers that an error has of its own."""
+    headers = [JSON, FAILED if problem.run_failed else NOT_FAILED]
+    if problem.retry_after_s:
+        headers.append((b"retry-after", b"%d" % problem.retry_after_s))
+    return headers
+
+
+def writable(text: str) -> str:
     """Return text that UTF-8 can carry: a path may have held any bytes."""
     return text.encode("utf-8", "replace").decode()
 

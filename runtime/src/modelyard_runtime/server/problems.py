@@ -12,8 +12,7 @@ from modelyard_runtime.scoring.refusals import (
     Unloadable,
     Unready,
 )
-from modelyard_runtime.worker.failures import BadInput as ScriptBadInput
-from modelyard_runtime.worker.failures import ResultUnusable as ScriptResultUnusable
+from modelyard_runtime.worker import failures
 
 OK = 0
 INVALID_ARGUMENT = 3
@@ -30,6 +29,8 @@ RUN_RAISED = "An unexpected error occurred in scoring script. Check the logs for
 
 UNEXPECTED = "An unexpected internal error occurred. Check the logs for more info."
 """v1's sentence for what was not the script's fault."""
+
+NO_SUCH_METHOD = "The method is not allowed for the requested URL."
 
 
 class Problem(Exception):
@@ -105,6 +106,14 @@ class ScoringFailed(Problem):
     run_failed = True
 
 
+class RunTimedOut(ScoringFailed):
+    """`run()` raised a TimeoutError of its own, in a service that is strict about v1."""
+
+
+class RunLeft(ScoringFailed):
+    """`run()` called `sys.exit`, in a service that is strict about v1."""
+
+
 class ResultUnusable(Problem):
     """`run()` returned what cannot be sent."""
 
@@ -165,10 +174,10 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one return a ki
     match error:
         case Problem():
             return error
-        case ScriptBadInput():
+        case failures.BadInput():
             kind = UnsupportedMediaType if error.status == UnsupportedMediaType.status else BadInput
             return kind(str(error), place=error.place)
-        case ScriptResultUnusable():
+        case failures.ResultUnusable():
             return ResultUnusable(str(error))
         case Overloaded():
             return _later(Busy(str(error)), error.retry_after_s)
@@ -184,18 +193,18 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one return a ki
             return _later(ModelFailed(str(error)), error.retry_after_s)
         case Left():
             raise Disconnected from error
-    return ScoringFailed(RUN_RAISED)
+    failed, said = _STRICT.get(type(error), (ScoringFailed, RUN_RAISED))
+    return failed(said)
+
+
+_STRICT: dict[type[Exception], tuple[type[Problem], str]] = {
+    failures.InputBroke: (Problem, UNEXPECTED),
+    failures.RunTimedOut: (RunTimedOut, RUN_RAISED),
+    failures.RunLeft: (RunLeft, RUN_RAISED),
+}
+"""What only scripts of services that are strict about v1 fail with."""
 
 
 def _later(problem: Problem, retry_after_s: int) -> Problem:
     problem.retry_after_s = retry_after_s
-    return problem
-
-
-def as_v1(problem: Problem, timeout_s: float) -> Problem:
-    """Return the problem as v1 told it where v1 was wrong."""
-    if isinstance(problem, ResultUnusable):
-        return Problem(UNEXPECTED)
-    if isinstance(problem, ScoringTimeout) and problem.run_failed:
-        return ScoringFailed(f"Scoring timeout after {timeout_s * 1000:.0f} ms")
     return problem

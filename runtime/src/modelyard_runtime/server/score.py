@@ -3,51 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
 
 from modelyard_runtime.scoring import MAIN, Key, ScoreStream
 from modelyard_runtime.server.cors import ASKED_METHOD
-from modelyard_runtime.server.http import FAILED, HTML, JSON, NOT_FAILED, Exchange, route
-from modelyard_runtime.server.problems import MethodNotAllowed
+from modelyard_runtime.server.http import FAILED, HTML, JSON, NOT_FAILED, Exchange, Handler, route
+from modelyard_runtime.server.problems import NO_SUCH_METHOD, MethodNotAllowed
 from modelyard_runtime.worker.replies import HttpReply, Scored
 from modelyard_runtime.worker.requests import ScoreRequest
 
-_METHODS = frozenset({"GET", "POST", "OPTIONS"})
+METHODS = frozenset({"GET", "POST", "OPTIONS"})
 MODEL_HEADER = b"modelyard-model"
 """Which of several models is asked: `name`, or `name:version`."""
 
 
-async def _score(exchange: Exchange) -> None:
-    service, scope = exchange.service, exchange.scope
-    if exchange.method not in _METHODS:
-        raise MethodNotAllowed("The method is not allowed for the requested URL.")
-    if exchange.method == "OPTIONS" and ASKED_METHOD in exchange.headers:
-        await exchange.answer(200, [HTML, NOT_FAILED, *service.cors.preflight(exchange.headers)], b"")
-        return
-    deadline = service.deadline()
-    body = (
-        await exchange.body()
-    )  # first: between finding a pool and handing it the request nobody may take its place
-    wanted = exchange.headers.get(MODEL_HEADER)
-    key = MAIN if wanted is None else _key_of(wanted)
-    pool = service.pools.get(key) or await service.find(*key, deadline)
-    about = pool.description
-    if exchange.method == "OPTIONS" and (about is None or about.style != "http"):
-        await exchange.answer(200, [HTML, NOT_FAILED], b"")
-        return
-    sent = scope["headers"] if about is None or about.needs_headers else ()
-    request = ScoreRequest(exchange.method, scope["path"], scope["query_string"], sent, body)
-    reply = await pool.submit(request, deadline, exchange.gone)
-    if type(reply) is Scored:
-        headers = [JSON, NOT_FAILED, (b"x-ms-run-fn-exec-ms", b"%.3f" % reply.elapsed_ms)]
-        await exchange.answer(200, headers, reply.body)
-    elif type(reply) is HttpReply:
-        await exchange.answer(reply.status, _own_headers(reply), reply.body)
-    else:
-        await _stream(exchange, reply)
+Pairs = list[tuple[bytes, bytes]]
 
 
-score = route(_score, counted=True)
+def scoring(begin: Callable[[ScoreStream], Pairs]) -> Handler:
+    """Make the handler of `/score`. `begin` gives the headers with which an answer in pieces begins."""
+
+    async def _score(exchange: Exchange) -> None:
+        service, scope = exchange.service, exchange.scope
+        if exchange.method not in METHODS:
+            raise MethodNotAllowed(NO_SUCH_METHOD)
+        if exchange.method == "OPTIONS" and ASKED_METHOD in exchange.headers:
+            await exchange.answer(200, [HTML, NOT_FAILED, *service.cors.preflight(exchange.headers)], b"")
+            return
+        deadline = service.deadline()
+        body = (
+            await exchange.body()
+        )  # first: between finding a pool and handing it the request nobody may take its place
+        wanted = exchange.headers.get(MODEL_HEADER)
+        key = MAIN if wanted is None else _key_of(wanted)
+        pool = service.pools.get(key) or await service.find(*key, deadline)
+        about = pool.description
+        if exchange.method == "OPTIONS" and (about is None or about.style != "http"):
+            await exchange.answer(200, [HTML, NOT_FAILED], b"")
+            return
+        sent = scope["headers"] if about is None or about.needs_headers else ()
+        request = ScoreRequest(exchange.method, scope["path"], scope["query_string"], sent, body)
+        reply = await pool.submit(request, deadline, exchange.gone)
+        if type(reply) is Scored:
+            headers = [JSON, NOT_FAILED, (b"x-ms-run-fn-exec-ms", b"%.3f" % reply.elapsed_ms)]
+            await exchange.answer(200, headers, reply.body)
+        elif type(reply) is HttpReply:
+            await exchange.answer(reply.status, _own_headers(reply), reply.body)
+        else:
+            await _stream(exchange, reply, begin(reply))
+
+    return _score
+
+
+def its_own(stream: ScoreStream) -> Pairs:
+    """Return what a script says before its pieces; framing and ids are not its to set."""
+    return [item for item in stream.headers if item[0].lower() not in _OURS]
+
+
+score = route(scoring(its_own), counted=True)
 
 
 def _key_of(wanted: bytes) -> Key:
@@ -74,8 +87,7 @@ _OURS = frozenset(
 )
 
 
-async def _stream(exchange: Exchange, stream: ScoreStream) -> None:
-    headers: list[Any] = [item for item in stream.headers if item[0].lower() not in _OURS]
+async def _stream(exchange: Exchange, stream: ScoreStream, headers: Pairs) -> None:
     headers += exchange.echoed
     leaving = asyncio.create_task(_close_when_gone(exchange, stream))
     try:

@@ -35,6 +35,7 @@ _BEARER = {
     "description": "For example: Bearer abc123",
 }
 _TEXT = {"type": "string"}
+_V1_NAMED = {"SERVICE_NAME": "ML service", "SERVICE_VERSION": "1.0", "SERVICE_PATH_PREFIX": ""}
 
 
 def swagger(contract: StartContract, about: Description | None, query: bytes) -> dict[str, Any]:
@@ -67,12 +68,23 @@ def _own(contract: StartContract, version: str) -> dict[str, Any] | None:
     return None
 
 
+def _named(contract: StartContract) -> dict[str, str]:
+    """Return what v1 read from three variables; without them we know better than v1 did."""
+    name = contract.service
+    known = {
+        "SERVICE_NAME": name,
+        "SERVICE_VERSION": str(contract.revision),
+        "SERVICE_PATH_PREFIX": f"api/v1/service/{name}",
+    }
+    return {**(_V1_NAMED if contract.compat == "strict-v1" else known), **contract.variables}
+
+
 def _info(contract: StartContract) -> dict[str, str]:
-    name = contract.variables.get("SERVICE_NAME", contract.service)
+    named = _named(contract)
     return {
-        "title": name,
-        "description": f"API specification for the Azure Machine Learning service {name}",
-        "version": contract.variables.get("SERVICE_VERSION", str(contract.revision)),
+        "title": named["SERVICE_NAME"],
+        "description": f"API specification for the Azure Machine Learning service {named['SERVICE_NAME']}",
+        "version": named["SERVICE_VERSION"],
     }
 
 
@@ -88,7 +100,7 @@ def _schemas(about: Description | None) -> dict[str, Any]:
 def _paths(
     contract: StartContract, body: dict[str, Any], version: dict[str, Any], answers: dict[str, Any]
 ) -> dict[str, Any]:
-    prefix = contract.variables.get("SERVICE_PATH_PREFIX", f"api/v1/service/{contract.service}").strip("/")
+    prefix = _named(contract)["SERVICE_PATH_PREFIX"].strip("/")
     prefix = f"/{prefix}" if prefix else ""
 
     def responses(name: str) -> dict[str, Any]:

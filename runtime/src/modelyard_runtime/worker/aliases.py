@@ -23,8 +23,13 @@ def has_flask() -> bool:
 
 
 def _request() -> Names:
-    request = with_flask.request_class() if has_flask() else own.AMLRequest
-    return {"AMLRequest": request, "rawhttp": marking.rawhttp}
+    return {"AMLRequest": _request_class(), "rawhttp": marking.rawhttp}
+
+
+def _request_class() -> Any:
+    if not has_flask():
+        return own.AMLRequest
+    return with_flask.request_class_as_v1() if _ALIASES.strict else with_flask.request_class()
 
 
 def _response() -> Names:
@@ -58,6 +63,9 @@ _PACKAGES: dict[str, Callable[[], Names]] = {
 class _Aliases(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds and makes the modules above."""
 
+    strict = False
+    """Whether `AMLRequest` is the class that it was in v1."""
+
     def find_spec(
         self,
         fullname: str,
@@ -77,7 +85,8 @@ class _Aliases(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 _ALIASES = _Aliases()
 
 
-def offer() -> None:
+def offer(*, strict: bool = False) -> None:
     """Make v1's names importable."""
+    _ALIASES.strict = strict
     if _ALIASES not in sys.meta_path:
         sys.meta_path.append(_ALIASES)

@@ -32,6 +32,24 @@ class ResultUnusable(Failure):
     kind = "result-unusable"
 
 
+class InputBroke(Failure):
+    """Reading the request failed in a way that v1 did not foresee (`compat: strict-v1` alone)."""
+
+    kind = "input-broke"
+
+
+class RunTimedOut(ScriptRaised):
+    """`run()` raised a TimeoutError, which v1 took for its own alarm (`compat: strict-v1` alone)."""
+
+    kind = "run-timed-out"
+
+
+class RunLeft(ScriptRaised):
+    """`run()` called `sys.exit`, of which v1's worker died (`compat: strict-v1` alone)."""
+
+    kind = "run-left"
+
+
 class ScriptError(Exception):
     """The script cannot serve at all: `cause` in one line (`str()`), `remedy` says what to change.
 

@@ -11,7 +11,7 @@ import re
 from itertools import accumulate
 from typing import Any, Callable, Iterator
 
-from .failures import BadInput, ResultUnusable
+from .failures import BadInput, InputBroke, ResultUnusable
 from .plain import MAX_DEPTH, Unwritable, numbers_of, plain, stand_in
 
 EMPTY = b"{}"
@@ -23,19 +23,29 @@ _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 """As signed bytes: one level down, one level up."""
 
 
-def parse(body: bytes, *, strict: bool = False) -> Any:
-    """Read a JSON document; `strict` takes NaN and lone surrogates as v1 did. Raises `BadInput`."""
+def parse_as_v1(body: bytes) -> Any:
+    """Read a JSON document as v1 did, NaN and lone surrogates too. Raises `BadInput`, `InputBroke`."""
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError as error:
+        raise BadInput(str(error)) from None
+    except (ValueError, RecursionError) as error:  # no UTF-8, digits or brackets without end
+        raise InputBroke(f"the JSON could not be read: {error}") from error
+
+
+def parse(body: bytes) -> Any:
+    """Read a JSON document. Raises `BadInput`."""
     if deeper_than(MAX_DEPTH, body):
         raise BadInput(f"the JSON is nested more than {MAX_DEPTH} levels deep")
     try:
-        document = json.loads(body) if strict else json.loads(body, parse_constant=_refuse)
+        document = json.loads(body, parse_constant=_refuse)
     except UnicodeDecodeError as error:
         raise BadInput(f"Input cannot be decoded as UTF-8: {error}") from None
     except RecursionError:
         raise BadInput(f"the JSON is nested more than {MAX_DEPTH} levels deep") from None
     except ValueError as error:
         raise BadInput(str(error)) from None
-    if not strict and _SURROGATE.search(body):
+    if _SURROGATE.search(body):
         _check_texts(document)
     return document
 

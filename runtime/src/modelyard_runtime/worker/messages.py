@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Callable, List, NamedTuple, Sequence, Union
 
-from .failures import BadInput, Failure, ResultUnusable, ScriptRaised
+from .failures import BadInput, Failure, InputBroke, ResultUnusable, RunLeft, RunTimedOut, ScriptRaised
 from .frames import FAILED, HTTP, INFER, INFERRED, SCORE, SCORED, Frame, FrameError, Plain, Reference
 from .replies import HttpReply, Inferred, Reply, Scored
 from .requests import Buffer, HeaderList, InferRequest, Request, ScoreRequest, Tensor
@@ -22,12 +22,15 @@ _COUNTS = struct.Struct("<HH")
 _ELAPSED = struct.Struct("<d")
 _HTTP = struct.Struct("<H?d")
 _STATUS = struct.Struct("<H")
+_HEAD = struct.Struct("<Hd")
 _DESCRIPTION = struct.Struct("<IB")  # how long a tensor's name is, and its datatype
 _DIMENSION_BYTES = 8
 _REMEMBERED = 512
 """Descriptions of tensors: a client sends the same ones again and again."""
 _SHORT_NAME, _LOW_RANK, _SHORT_DESCRIPTION = 100, 8, 500
 """Longer ones are not remembered, so that no client can fill the memory with them."""
+_FAILURES = {one.kind.encode(): one for one in (ResultUnusable, InputBroke, RunTimedOut, RunLeft)}
+"""Those that are no more than their text."""
 _ERRORS = "surrogatepass"
 """A path may hold what is no text; it must arrive as it was."""
 
@@ -127,20 +130,19 @@ def read_failure(fields: Sequence[Union[bytes, Reference]], read: Read) -> Failu
     message = said.decode()
     if kind == BadInput.kind.encode():
         return BadInput(message, place=place.decode(), status=_STATUS.unpack(status)[0])
-    if kind == ResultUnusable.kind.encode():
-        return ResultUnusable(message)
-    return ScriptRaised(message)
+    return _FAILURES.get(kind, ScriptRaised)(message)
 
 
-def write_head(status: int, headers: HeaderList) -> list[Plain]:
+def write_head(status: int, headers: HeaderList, elapsed_ms: float) -> list[Plain]:
     """Write how a streamed answer begins."""
-    return [_STATUS.pack(status), *chain.from_iterable(headers)]
+    return [_HEAD.pack(status, elapsed_ms), *chain.from_iterable(headers)]
 
 
-def read_head(fields: Sequence[Union[bytes, Reference]], read: Read) -> tuple[int, HeaderList]:
+def read_head(fields: Sequence[Union[bytes, Reference]], read: Read) -> tuple[int, HeaderList, float]:
     """Read what `write_head` wrote. Raises `FrameError`."""
     try:
-        return _STATUS.unpack(_plain(fields[0]))[0], _headers(fields, 1, read)
+        status, elapsed_ms = _HEAD.unpack(_plain(fields[0]))
+        return status, _headers(fields, 1, read), elapsed_ms
     except (ValueError, IndexError, TypeError, struct.error) as error:
         raise FrameError("a stream that begins in no way we know") from error
 

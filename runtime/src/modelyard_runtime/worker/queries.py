@@ -4,36 +4,66 @@ from __future__ import annotations
 
 import codecs
 import json
-from typing import Any
+from typing import Any, Callable
 from urllib.parse import parse_qsl
 
-from .failures import BadInput
-from .json_text import parse
+from .failures import BadInput, InputBroke
+from .json_text import deeper_than, parse
+from .plain import MAX_DEPTH
 
 _KEEP = "modelyard-keep-percent"
 
 
-def read(query: bytes, *, strict: bool = False) -> dict[str, Any]:
-    """Return the parameters: values parsed as JSON where they are JSON, a repeated key as a list.
-
-    `strict` takes NaN and infinities for JSON, as Python and v1 do.
-    """
-    found: dict[str, list[Any]] = {}
-    for key, text in parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors=_KEEP):
-        found.setdefault(key, []).append(_value(text, strict=strict))
-    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+def read(query: bytes) -> dict[str, Any]:
+    """Return the parameters: values parsed as JSON where they are JSON, a repeated key as a list."""
+    return _read(query, _value)
 
 
 def as_text(query: bytes) -> str:
     """Return the parameters as the JSON text that an undecorated `run()` gets, for Python to read."""
-    return json.dumps(read(query, strict=True))
+    return json.dumps(_read(query, _value_for_python))
 
 
-def _value(text: str, *, strict: bool) -> Any:
+def read_as_v1(query: bytes) -> dict[str, Any]:
+    """Return the parameters as v1 read them. Raises `InputBroke`."""
+    return _read(query, _value_as_v1)
+
+
+def as_text_as_v1(query: bytes) -> str:
+    """Return the parameters as v1 wrote them for an undecorated `run()`. Raises `InputBroke`."""
+    found = read_as_v1(query)
     try:
-        return parse(text.encode("utf-8", "surrogatepass"), strict=strict)
+        return json.dumps(found)
+    except RecursionError as error:
+        raise InputBroke("a value is nested too deep") from error
+
+
+def _read(query: bytes, value: Callable[[str], Any]) -> dict[str, Any]:
+    found: dict[str, list[Any]] = {}
+    for key, text in parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors=_KEEP):
+        found.setdefault(key, []).append(value(text))
+    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return parse(text.encode("utf-8", "surrogatepass"))
     except BadInput:
         return text
+
+
+def _value_for_python(text: str) -> Any:
+    """NaN and infinities are JSON here: whoever reads the text again is Python."""
+    return text if deeper_than(MAX_DEPTH, text.encode("utf-8", "surrogatepass")) else _value_as_v1(text)
+
+
+def _value_as_v1(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+    except RecursionError as error:
+        raise InputBroke("a value is nested too deep") from error
 
 
 def _percent(error: UnicodeError) -> tuple[str, int]:

@@ -25,10 +25,14 @@ class HttpReply(NamedTuple):
 
 
 class StreamReply(NamedTuple):
-    """An answer that comes in pieces. Iterating runs the user's code: in the worker, never on an event loop."""
+    """An answer that comes in pieces. Iterating runs the user's code: in the worker, never on an event loop.
+
+    `elapsed_ms` is the time until `run()` returned, before most of the pieces were made.
+    """
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
+    elapsed_ms: float
     chunks: Iterator[bytes]
 
 

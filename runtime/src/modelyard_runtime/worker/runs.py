@@ -6,7 +6,7 @@ import sys
 from time import perf_counter
 from typing import Any, Callable, ContextManager
 
-from . import nested
+from . import nested, strict_v1
 from .arrays import shared_arrays
 from .coroutines import Coroutines
 from .explaining import raised
@@ -60,6 +60,7 @@ class Runs:
         self.wants_headers = wants_headers
         self._coroutines = coroutines
         self._write = write_as_v1 if strict else write
+        self._failure_of = strict_v1.failure_of if strict else reader.failure_of
         self.around = around
 
     def score(self, request: ScoreRequest) -> Reply:
@@ -91,7 +92,7 @@ class Runs:
         if is_response(result):
             return reply_of(result, elapsed_ms)
         if is_stream(result):
-            return streamed(result, self._coroutines)
+            return streamed(result, self._coroutines, elapsed_ms)
         return Scored(self._write(result), elapsed_ms)
 
     def inferred(self, result: Any, wanted: tuple[str, ...], elapsed_ms: float) -> Reply:
@@ -112,7 +113,7 @@ class Runs:
             if type(result) not in PLAIN:
                 result = self._coroutines.finished(result)
         except BaseException as error:  # the user's code may raise anything, SystemExit too: it is its answer
-            raise self.reader.failure_of(error, request) from error
+            raise self._failure_of(error, request) from error
         return result, (perf_counter() - started) * 1000
 
 

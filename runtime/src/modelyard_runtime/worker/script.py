@@ -20,10 +20,10 @@ from .replies import Reply
 from .requests import Request, ScoreRequest
 from .runs import Runs
 from .signatures import broken
-from .styles.http import FlaskHttpReader, OwnHttpReader, as_post, with_current
+from .styles.http import FlaskHttpReader, OwnHttpReader, as_post, with_current, with_proxy
 from .styles.infer import Infers
 from .styles.schema import SchemaReader, is_decorated, schemas
-from .styles.text import TextReader
+from .styles.text import TextReader, TextReaderAsV1
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -59,13 +59,14 @@ def load(code_dir: str, entry: str, *, batching: bool = False, compat: str = "")
 
     Raises `ScriptError`, or whatever the import raises: see `explain` and `exit_code_of`.
     """
-    aliases.offer()
+    strict = compat == STRICT
+    aliases.offer(strict=strict)
     marking.forget()
     module = import_entry(code_dir, entry)
     init = getattr(module, "init", None)
     if not callable(init):
         raise broken(f"{entry} has no function init()", f"define init() in {entry}; it may be empty")
-    return _Loading(scored_module(module), entry, strict=compat == STRICT).script(init, batching=batching)
+    return _Loading(scored_module(module), entry, strict=strict).script(init, batching=batching)
 
 
 class _Loading:
@@ -120,13 +121,15 @@ class _Loading:
             "around": _flask_contexts(),
         }
         if raw and more["around"] is not None:
-            return Runs(FlaskHttpReader(), with_current(call), **more, batchable=False), "http"
+            on_request = with_proxy if self.strict else with_current
+            return Runs(FlaskHttpReader(), on_request(call), **more), "http"
         if raw:
             return Runs(OwnHttpReader(), call, **more), "http"
         if decorated:
             reader = SchemaReader(run, signature.data, strict=self.strict)
             return Runs(reader, signatures.named_caller(run, signature), **more), "schema"
-        return Runs(TextReader(), call, **more, batchable=True), "text"
+        texts = TextReaderAsV1() if self.strict else TextReader()
+        return Runs(texts, call, **more, batchable=True), "text"
 
     def _infers(self) -> Infers | None:
         infer = getattr(self.module, "infer", None)
@@ -154,7 +157,8 @@ class _Loading:
             style,
             needs_headers=any(
                 (
-                    runs is not None and (runs.wants_headers or runs.around is not None or style != "text"),
+                    runs is not None and (runs.wants_headers or runs.around is not None),
+                    self.strict or style != "text",  # strict: what is a form, v1's framework read
                     infers is not None and infers.wants_headers,
                 )
             ),

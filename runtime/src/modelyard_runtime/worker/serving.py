@@ -183,7 +183,7 @@ class Serving:
     def _pour(self, work: _Work, reply: Union[StreamReply, InferredStream]) -> None:
         self._streams[work.number] = work
         if type(reply) is StreamReply:
-            self._link.send(CHUNKS, work.number, write_head(reply.status, reply.headers))
+            self._link.send(CHUNKS, work.number, write_head(reply.status, reply.headers, reply.elapsed_ms))
         else:
             self._link.send(PARTS, work.number, [])
         failure = self._pieces(work, reply[-1], chunks=type(reply) is StreamReply)

@@ -39,7 +39,7 @@ def guarded(source: Any, coroutines: Coroutines) -> Iterator[Any]:
         raise ScriptRaised(f"the stream raised {type(error).__name__}") from error
 
 
-def streamed(source: Any, coroutines: Coroutines) -> StreamReply:
+def streamed(source: Any, coroutines: Coroutines, elapsed_ms: float) -> StreamReply:
     """Return a stream of text, bytes or JSON lines, whichever its first piece is.
 
     Waits for that piece, so a script that raises before it is answered with an error, not a broken stream.
@@ -47,7 +47,7 @@ def streamed(source: Any, coroutines: Coroutines) -> StreamReply:
     pieces = guarded(source, coroutines)
     first = list(itertools.islice(pieces, 1))
     kind = _KINDS.get(type(first[0]), LINES) if first else TEXT
-    return StreamReply(200, ((b"content-type", kind),), _Chained(first, pieces, encoded))
+    return StreamReply(200, ((b"content-type", kind),), elapsed_ms, _Chained(first, pieces, encoded))
 
 
 def tensors_streamed(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from modelyard_runtime.contract import StartContract
 from modelyard_runtime.pairing import BY_PYTHON
+from modelyard_runtime.server.cors import HeaderPairs
 from modelyard_runtime.server.envoy import calls
 from modelyard_runtime.server.envoy.paths import UTF8_PATH
 from modelyard_runtime.server.envoy.words import (
@@ -22,6 +23,7 @@ from modelyard_runtime.server.envoy.words import (
     like,
     present,
 )
+from modelyard_runtime.server.v1_words import NO_SUCH_PATH, CorsAsV1, name
 
 _HOT: tuple[Json, ...] = (
     {"path": "/score"},
@@ -37,25 +39,32 @@ _CALLERS_OWN = ("x-ms-request-id", "x-ms-client-request-id", "traceid", "origin"
 _NAMED = {"x-request-id": "%REQ(x-request-id):100%", "x-ms-request-id": "%REQ(x-request-id):100%"}
 _JSON = "application/json"
 _PLAIN = {
-    "/": ("text/html; charset=utf-8", "Healthy"),
-    "/v2/health/live": (_JSON, '{"live":true}'),
-    "/v2/health/ready": (_JSON, '{"ready":true}'),
+    "/v2/health/live": '{"live":true}',
+    "/v2/health/ready": '{"ready":true}',
 }
-"""By path: the kind of the answer and its body."""
+"""JSON by path."""
 _NOT_UTF8 = "the path is not UTF-8 once its percent escapes are read"
 
 
 def routes(contract: StartContract) -> list[Json]:
     """Return the routes; the first that matches is taken."""
     anybody = {"access-control-allow-origin": "*"} if "*" in contract.cors_origins else {}
+    strict = contract.compat == "strict-v1"
+    of_v1 = _as_text([*name(contract), *CorsAsV1(contract.cors_origins).anybody]) if strict else anybody
     return [
         *map(_by_python, _HOT),
         _by_python({**_UTF8, "headers": [present(BY_PYTHON)]}),
-        *(_plain(path, {"content-type": kind, **anybody}, body) for path, (kind, body) in _PLAIN.items()),
+        _plain("/", {"content-type": "text/html; charset=utf-8", **of_v1}, "Healthy"),
+        *(_plain(path, {"content-type": _JSON, **anybody}, body) for path, body in _PLAIN.items()),
         *calls.routes(),
         _by_python(_UTF8),
-        *_unreadable(anybody, strict=contract.compat == "strict-v1"),
+        _unreadable_call(),
+        _unreadable_as_v1() if strict else _unreadable(anybody),
     ]
+
+
+def _as_text(pairs: HeaderPairs) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
 
 
 def _by_python(match: Json) -> Json:
@@ -72,22 +81,31 @@ def _plain(path: str, told: dict[str, str], body: str) -> Json:
     }
 
 
-def _unreadable(told: dict[str, str], *, strict: bool) -> list[Json]:
-    told = {"content-type": _JSON, "x-ms-run-function-failed": "False", **told, **_NAMED}
+def _unreadable_call() -> Json:
+    """Envoy makes this UNIMPLEMENTED, which is what becomes of any other path that is no method."""
+    return {
+        "match": {"prefix": "/", "grpc": {}},
+        "direct_response": {"status": 404, "body": {"inline_string": _NOT_UTF8}},
+        "typed_per_filter_config": {PYVOY: OFF},
+    }
+
+
+def _unreadable(told: dict[str, str]) -> Json:
     body = {"code": "BadRequest", "message": _NOT_UTF8, "request_id": "%REQ(x-request-id):100%"}
-    if strict:
-        body = {"message": _NOT_UTF8}
-    return [
-        {
-            # Envoy makes this UNIMPLEMENTED, which is what becomes of any other path that is no method
-            "match": {"prefix": "/", "grpc": {}},
-            "direct_response": {"status": 404, "body": {"inline_string": _NOT_UTF8}},
-            "typed_per_filter_config": {PYVOY: OFF},
-        },
-        {
-            "match": {"prefix": "/"},
-            "direct_response": {"status": 400, "body_format": {"json_format": body}},
-            "response_headers_to_add": headers(told),
-            "typed_per_filter_config": {PYVOY: OFF},
-        },
-    ]
+    return _refusal(400, {**told, **_NAMED}, body)
+
+
+def _unreadable_as_v1() -> Json:
+    """v1 made some text of such a path, which then was none of its own."""
+    return _refusal(404, {}, {"message": NO_SUCH_PATH})
+
+
+def _refusal(status: int, told: dict[str, str], body: dict[str, str]) -> Json:
+    return {
+        "match": {"prefix": "/"},
+        "direct_response": {"status": status, "body_format": {"json_format": body}},
+        "response_headers_to_add": headers(
+            {"content-type": _JSON, "x-ms-run-function-failed": "False", **told}
+        ),
+        "typed_per_filter_config": {PYVOY: OFF},
+    }

@@ -11,6 +11,7 @@ from ..replies import HttpReply, Reply, StreamReply
 from . import own
 
 _SERVER_FAULT, _CLIENT_FAULT = 500, 400
+_FAILED = (own.FAILED_HEADER.encode(), b"True")
 
 
 def is_response(result: Any) -> bool:
@@ -29,7 +30,9 @@ def reply_of(response: Any, elapsed_ms: float) -> Reply:
         failed = failed or (name.lower() == own.FAILED_HEADER and value.lower() == "true")
         headers.append((name.lower().encode("latin-1"), value.encode("utf-8")))
     if response.is_streamed:
-        return StreamReply(response.status_code, headers, _Pieces(response))
+        if failed:
+            headers = [pair for pair in headers if pair[0] != _FAILED[0]] + [_FAILED]
+        return StreamReply(response.status_code, headers, elapsed_ms, _Pieces(response))
     body = b"".join(response.iter_encoded())
     response.close()
     return HttpReply(response.status_code, headers, body, failed, elapsed_ms)

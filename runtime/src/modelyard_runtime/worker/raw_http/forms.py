@@ -9,6 +9,10 @@ from urllib.parse import parse_qsl, unquote
 _Pairs = Iterable[Tuple[str, Any]]
 
 
+URL_ENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+
+
 class MultiDict(Dict[str, Any]):
     """A dict of first values that also knows the others, as Flask's does."""
 

@@ -10,10 +10,8 @@ from typing import Any, Dict, Iterable, Iterator, Mapping
 from ..failures import BadInput
 from ..headers import readable
 from ..requests import ScoreRequest
-from .forms import MultiDict, multipart, query_of
+from .forms import MULTIPART, URL_ENCODED, MultiDict, multipart, query_of
 
-_FORM = "application/x-www-form-urlencoded"
-_MULTIPART = "multipart/form-data"
 _BAD_JSON = "The browser (or proxy) sent a request that this server could not understand."
 FAILED_HEADER = "x-ms-run-function-failed"
 
@@ -141,9 +139,9 @@ class AMLRequest:
 
     def _parts(self) -> tuple[MultiDict, MultiDict]:
         if self._forms is None:
-            if self.mimetype == _MULTIPART:
+            if self.mimetype == MULTIPART:
                 self._forms = multipart(self.data, self.content_type or "")
-            elif self.mimetype == _FORM:
+            elif self.mimetype == URL_ENCODED:
                 self._forms = query_of(self.data), MultiDict()
             else:
                 self._forms = MultiDict(), MultiDict()

@@ -58,11 +58,31 @@ def current() -> Any:
     return request._get_current_object()  # noqa: SLF001  # Flask's documented way to the object itself
 
 
+def proxy() -> Any:
+    """Return Flask's stand-in for the request of whichever context asks it."""
+    import flask
+
+    return flask.request
+
+
 def request_class() -> Any:
     """Return what `AMLRequest` is."""
     import flask
 
     return flask.Request
+
+
+def request_class_as_v1() -> Any:
+    """Return v1's `AMLRequest`: a class of which no request ever was, and none can be made."""
+    import flask
+
+    class AMLRequest(flask.Request):
+        """The name that v1's scripts import."""
+
+        def __init__(self) -> None:
+            super().__init__()  # type: ignore[call-arg]  # v1's own mistake
+
+    return AMLRequest
 
 
 def response_class() -> Any:

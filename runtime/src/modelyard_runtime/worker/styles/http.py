@@ -48,6 +48,12 @@ def with_current(call: Any) -> Any:
     return lambda _, headers: call(with_flask.current(), headers)
 
 
+def with_proxy(call: Any) -> Any:
+    """Return `call` with what v1 gave a script: Flask's stand-in for the current request."""
+    proxy = with_flask.proxy()
+    return lambda _, headers: call(proxy, headers)
+
+
 def as_post(request: Request) -> ScoreRequest:
     """Return tensors as the POST to `/score` that would have carried them as JSON."""
     if isinstance(request, ScoreRequest):

@@ -55,9 +55,8 @@ class Infers:
         """Answer `/score` with JSON lists by output name. Raises `Failure`."""
         result, elapsed_ms = self.ask(self.listed_inputs(request), request)
         if is_stream(result):
-            return streamed(
-                (self._lists(piece) for piece in _sync(result, self._coroutines)), self._coroutines
-            )
+            pieces = (self._lists(piece) for piece in _sync(result, self._coroutines))
+            return streamed(pieces, self._coroutines, elapsed_ms)
         return Scored(self._write(self._lists(result)), elapsed_ms)
 
     def inputs_of(self, request: Request) -> dict[str, Any]:

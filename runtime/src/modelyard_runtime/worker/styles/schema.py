@@ -11,7 +11,7 @@ from ..description import ALL_SWAGGER_VERSIONS
 from ..explaining import raised
 from ..failures import BadInput, Failure
 from ..headers import value_of
-from ..json_text import parse
+from ..json_text import parse, parse_as_v1
 from ..requests import InferRequest, Request, ScoreRequest
 from ..runs import Reader
 from .mismatch import found_before
@@ -20,25 +20,26 @@ _LIBRARY = "inference_schema.schema_util"
 
 
 class SchemaReader(Reader):
-    """Reads requests as arguments by name; `strict` answers a mismatch as v1 did: as the script's own failure."""
+    """Reads requests as arguments by name; `strict` reads JSON as v1 did."""
 
     def __init__(
         self, run: Callable[..., Any], parameters: Sequence[inspect.Parameter], *, strict: bool
     ) -> None:
         self._parameters = parameters
-        self._strict = strict
+        self._read_query = queries.read_as_v1 if strict else queries.read
+        self._parse = parse_as_v1 if strict else parse
         self._code = getattr(inspect.unwrap(run), "__code__", None)
 
     def of_score(self, request: ScoreRequest) -> dict[str, Any]:
         """Return the arguments in a body, or in the query of a GET."""
         if request.method == "GET":
-            return self._chosen(queries.read(request.query))
+            return self._chosen(self._read_query(request.query))
         if not is_json(value_of(request.headers, b"content-type")):
             raise BadInput("Expects Content-Type to be application/json", status=415)
         if not request.body:
             raise BadInput("POST body is empty. Expecting a JSON dictionary.")
         try:
-            document = parse(bytes(request.body), strict=self._strict)
+            document = self._parse(bytes(request.body))
         except BadInput as error:
             raise BadInput(f"POST body could not be decoded as JSON: {error}", place=error.place) from None
         if not isinstance(document, dict):
@@ -55,7 +56,7 @@ class SchemaReader(Reader):
 
     def failure_of(self, error: BaseException, request: Request) -> Failure:  # noqa: ARG002  # the border
         """Tell what the library could not convert from what the script raised."""
-        if self._strict or not isinstance(error, Exception) or isinstance(error, MemoryError):
+        if not isinstance(error, Exception) or isinstance(error, MemoryError):
             return raised(error, "run()")
         mismatch = found_before(self._code, error)
         if mismatch is None:
