@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -183,6 +184,34 @@ def test_flasks_own_names_work_in_any_script(loaded: Any):
 def test_the_request_is_flasks_own(loaded: Any):
     source = HEAD + "import flask\n@rawhttp\ndef run(request): return isinstance(request, flask.Request)\n"
     assert loaded(source).answer(posted("")).body == b"true"
+
+
+ASYNC = """
+import asyncio, flask
+
+@rawhttp
+async def run(request):
+    await asyncio.sleep(float(flask.request.args["pause"]))
+    return [request is flask.request._get_current_object(), flask.request.args["name"], flask.current_app.name]
+"""
+
+
+def test_an_async_run_has_flasks_context_to_its_end(loaded: Any):
+    reply = loaded(HEAD + ASYNC).answer(got(b"pause=0&name=a"))
+    assert json.loads(reply.body) == [True, "a", "modelyard"]
+
+
+def test_async_runs_at_once_see_each_its_own_request(loaded: Any):
+    script_ = loaded(HEAD + ASYNC)
+    requests = [got(b"pause=%.2f&name=%d" % (0.1 - number / 50, number)) for number in range(4)]
+    with ThreadPoolExecutor(len(requests)) as threads:
+        replies = list(threads.map(script_.answer, requests))
+    assert [json.loads(reply.body)[1] for reply in replies] == ["0", "1", "2", "3"]
+
+
+def test_an_async_run_without_decorators_has_flasks_context_too(loaded: Any):
+    source = "import asyncio, flask\ndef init(): pass\nasync def run(data):\n    await asyncio.sleep(0)\n    return flask.request.method\n"  # noqa: E501
+    assert loaded(source).answer(posted("")).body == b'"POST"'
 
 
 def test_todays_import_paths_work_too(loaded: Any):

@@ -107,11 +107,13 @@ class Runs:
         try:
             if self.around is None:
                 result = self._call(item, headers)
+                if type(result) not in PLAIN:
+                    result = self._coroutines.finished(result)
             else:
-                with self.around(request):
+                with self.around(request):  # to the end: a coroutine takes the context along to its loop
                     result = self._call(item, headers)
-            if type(result) not in PLAIN:
-                result = self._coroutines.finished(result)
+                    if type(result) not in PLAIN:
+                        result = self._coroutines.finished(result)
         except BaseException as error:  # the user's code may raise anything, SystemExit too: it is its answer
             raise self._failure_of(error, request) from error
         return result, (perf_counter() - started) * 1000
