@@ -22,6 +22,24 @@ def run_batch(items):
     sizes.append(len(items))
     return [answer(item) for item in items]
 """
+SCHEMA = """
+import numpy as np
+from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
+from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
+from inference_schema.schema_decorators import input_schema, output_schema
+seen = []
+def init(): pass
+@input_schema("data", NumpyParameterType(np.array([[0.5, 1.5]])))
+@input_schema("scale", StandardPythonParameterType(1.0), optional=True)
+@output_schema(NumpyParameterType(np.array([2.0])))
+def run(data, scale=1.0): return answer(data, scale)
+def answer(data, scale):
+    if scale == 99: raise ValueError("99")
+    return [type(data).__name__, (data.sum(axis=1) * scale).tolist()]
+def run_batch(items):
+    seen.append([sorted(item) for item in items])
+    return [answer(**item) for item in items]
+"""
 ARRAYS = """
 BATCHABLE = True
 sizes = []
@@ -55,6 +73,66 @@ def test_a_batch_of_texts_answers_what_each_alone_would(loaded: Any, bodies: lis
     assert told(script.answer_batch(requests)) == told(
         outcome for r in requests for outcome in script.answer_batch([r])
     )
+
+
+SCHEMA_BODIES = st.lists(
+    st.sampled_from(
+        [
+            '{"data": [[1, 2]]}',
+            '{"data": [[1, 2]], "scale": 2.0}',
+            '{"data": [[1, 2]], "scale": null}',
+            '{"data": [[1, 2]], "scale": 99.0}',
+            '{"data": [[1, 2, 3]]}',
+            '{"data": [["a", 2]]}',
+            '{"scale": 2.0}',
+            "[",
+        ]
+    ),
+    max_size=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(bodies=SCHEMA_BODIES)
+def test_a_batch_for_a_schema_answers_what_each_alone_would(loaded: Any, bodies: list[str]):
+    script = loaded(SCHEMA, batching=True)
+    requests = [posted(body) for body in bodies]
+    assert told(script.answer_batch(requests)) == told(
+        outcome for r in requests for outcome in script.answer_batch([r])
+    )
+
+
+def test_a_batch_for_a_schema_gets_the_arguments_that_run_would_get(loaded: Any):
+    script = loaded(SCHEMA, batching=True)
+    outcomes = script.answer_batch([posted('{"data": [[1, 2]], "scale": 2}'), posted('{"data": [[3, 4]]}')])
+    import score
+
+    assert [outcome.body for outcome in outcomes] == [b'["ndarray",[6.0]]', b'["ndarray",[7.0]]']
+    assert score.seen == [[["data", "scale"], ["data", "scale"]]]
+
+
+def test_a_value_that_does_not_fit_is_told_with_its_place_in_a_batch_too(loaded: Any):
+    script = loaded(SCHEMA, batching=True)
+    wrong, right = script.answer_batch([posted('{"data": [[1, "a"]]}'), posted('{"data": [[3, 4]]}')])
+    assert (type(wrong), wrong.place) == (BadInput, "data[0][1]")
+    assert right.body == b'["ndarray",[7.0]]'
+
+
+def test_strict_v1_calls_a_mismatch_the_scripts_failure_in_a_batch_too(loaded: Any):
+    script = loaded(SCHEMA, batching=True, compat="strict-v1")
+    outcomes = script.answer_batch([posted('{"data": 3}'), posted('{"data": [[3, 4]]}')])
+    assert [type(outcome).__name__ for outcome in outcomes] == ["ScriptRaised", "Scored"]
+
+
+def test_tensors_for_a_schema_run_together(loaded: Any):
+    script = loaded(
+        SCHEMA.replace("[type(data).__name__, (data.sum(axis=1) * scale).tolist()]", "data"), batching=True
+    )
+    outcomes = script.answer_batch([inferring(fp32("data", [[1, 2]])), inferring(fp32("data", [[3, 4]]))])
+    assert [struct.unpack("<2d", outcome.outputs[0].data) for outcome in outcomes] == [(1, 2), (3, 4)]
+    import score
+
+    assert len(score.seen) == 1
 
 
 TENSORS = st.lists(
@@ -138,11 +216,28 @@ def test_headers_reach_a_batch_in_order(loaded: Any):
     assert [outcome.body for outcome in outcomes] == [b'"0"', b'"1"', b'"2"']
 
 
+RAW = """
+from azureml.contrib.services.aml_request import rawhttp
+def init(): pass
+@rawhttp
+def run(request): return 1
+def run_batch(items): return items
+"""
+OTHERWISE_DECORATED = SCHEMA.replace(
+    '@input_schema("data"',
+    "import functools\n"
+    "def around(function): return functools.wraps(function)(lambda **more: function(**more))\n"
+    '@around\n@input_schema("data"',
+)
+
+
 @pytest.mark.parametrize(
     ("source", "says"),
     [
         ("def init(): pass\ndef run(data): return 1\n", "declares no batches"),
         ("def init(): pass\ndef infer(inputs): return 1\n", "declares no batches"),
+        (RAW, "decorated with @rawhttp"),
+        (OTHERWISE_DECORATED, "another decorator than inference_schema's"),
         (
             "BATCHABLE = True\ndef init(): pass\ndef infer(inputs, request_headers): return 1\n",
             "request_headers",

@@ -38,11 +38,21 @@ def test_every_script_on_the_page_is_asked_but_the_one_that_needs_a_model(
     monkeypatch.setenv("AML_APP_ROOT", str(tmp_path))
     monkeypatch.setenv("AZUREML_MODEL_DIR", str(model.parent))
     assert json.loads(loaded(unasked).answer(posted("")).body) == str(model)
-    assert len(SCRIPTS) == 9
+    assert len(SCRIPTS) == 10
 
 
-@pytest.mark.parametrize("name", ["run_batch", "BATCHABLE"])
-def test_the_scripts_that_declare_batches_can(loaded: Any, name: str):
-    for _, _, _, source in SCRIPTS:
-        if re.search(rf"^(def )?{name}\b", source, re.MULTILINE):
-            assert loaded(source, batching=True).description.batchable
+BATCHES = [
+    script for script in SCRIPTS if re.search(r"^(def run_batch|BATCHABLE)\b", script[3], re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize(("asked", "_how", "told", "source"), BATCHES)
+def test_a_script_that_declares_batches_answers_them_as_shown(
+    loaded: Any, asked: str, _how: str, told: str, source: str
+):
+    outcomes = loaded(source, batching=True).answer_batch([posted(asked)] * 2)
+    assert [json.loads(outcome.body) for outcome in outcomes] == [json.loads(told)] * 2
+
+
+def test_the_page_shows_three_ways_to_declare_batches():
+    assert len(BATCHES) == 3

@@ -206,10 +206,10 @@ def _run_batches(
     if runs is None or not callable(function):
         return None
     signature = check(function, RUN_BATCH, entry)
-    if not runs.batchable:
+    if runs.reader.lone:
         raise broken(
-            f"{entry} has {RUN_BATCH}(), but its run() is decorated",
-            f"take the decorators off run(), or rename {RUN_BATCH}()",
+            f"{entry} has {RUN_BATCH}(), but {runs.reader.lone}",
+            f"take that decorator off run(), or rename {RUN_BATCH}()",
         )
     return RunBatches(runs, answer, function, coroutines, headers=signature.wants_headers).answer
 

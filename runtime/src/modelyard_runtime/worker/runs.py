@@ -27,6 +27,9 @@ _NO_HEADERS: dict[str, str] = {}
 class Reader:
     """Makes what `run()` is given of a request; each style has its own. Raises `BadInput`."""
 
+    lone = ""
+    """Why `run_batch()` cannot be given several of them."""
+
     def of_score(self, request: ScoreRequest) -> Any:
         """Read a request to `/score`."""
         raise NotImplementedError
@@ -34,6 +37,10 @@ class Reader:
     def of_tensors(self, request: InferRequest) -> Any:
         """Read named tensors."""
         raise NotImplementedError
+
+    def item_of(self, read: Any) -> Any:
+        """Make what `run_batch()` is given of what was read."""
+        return read
 
     def failure_of(self, error: BaseException, request: Request) -> Failure:  # noqa: ARG002  # other styles need it
         """Say what a client is told about what `run()` raised, and write the log."""
@@ -43,7 +50,7 @@ class Reader:
 class Runs:
     """A script's `run()` behind a reader."""
 
-    def __init__(  # noqa: PLR0913  # what a script is, once
+    def __init__(  # what a script is, once
         self,
         reader: Reader,
         call: Call,
@@ -51,11 +58,9 @@ class Runs:
         wants_headers: bool,
         coroutines: Coroutines,
         strict: bool = False,
-        batchable: bool = False,
         around: Callable[[Request], ContextManager[Any]] | None = None,
     ) -> None:
         self.reader = reader
-        self.batchable = batchable
         self._call = call
         self.wants_headers = wants_headers
         self._coroutines = coroutines
@@ -74,10 +79,13 @@ class Runs:
         return self.inferred(result, request.outputs, elapsed_ms)
 
     def item(self, request: Request) -> Any:
-        """Return what `run()` would be given. Raises `BadInput`."""
-        if type(request) is ScoreRequest:
-            return self.reader.of_score(request)
-        return self.reader.of_tensors(request)  # type: ignore[arg-type]  # told apart one line above
+        """Return what `run_batch()` is given of a request. Raises `Failure`."""
+        reader = self.reader
+        read = reader.of_score(request) if isinstance(request, ScoreRequest) else reader.of_tensors(request)
+        try:
+            return reader.item_of(read)
+        except BaseException as error:  # the library, and types of the user's own, may raise anything
+            raise self._failure_of(error, request) from error
 
     def reply(self, result: Any, request: Request, elapsed_ms: float) -> Reply:
         """Make the reply to a request of either kind. Raises `Failure`."""

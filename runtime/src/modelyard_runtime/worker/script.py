@@ -129,7 +129,7 @@ class _Loading:
             reader = SchemaReader(run, signature.data, strict=self.strict)
             return Runs(reader, signatures.named_caller(run, signature), **more), "schema"
         texts = TextReaderAsV1() if self.strict else TextReader()
-        return Runs(texts, call, **more, batchable=True), "text"
+        return Runs(texts, call, **more), "text"
 
     def _infers(self) -> Infers | None:
         infer = getattr(self.module, "infer", None)

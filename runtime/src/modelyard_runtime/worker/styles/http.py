@@ -15,6 +15,8 @@ from ..runs import Reader
 class OwnHttpReader(Reader):
     """Hands over our own request class."""
 
+    lone = "its run() is decorated with @rawhttp"
+
     def of_score(self, request: ScoreRequest) -> Any:
         """Return the request as the script sees it."""
         return own.AMLRequest(request)

@@ -14,6 +14,7 @@ from ..headers import value_of
 from ..json_text import parse, parse_as_v1
 from ..requests import InferRequest, Request, ScoreRequest
 from ..runs import Reader
+from .converting import converter
 from .mismatch import found_before
 
 _LIBRARY = "inference_schema.schema_util"
@@ -29,6 +30,12 @@ class SchemaReader(Reader):
         self._read_query = queries.read_as_v1 if strict else queries.read
         self._parse = parse_as_v1 if strict else parse
         self._code = getattr(inspect.unwrap(run), "__code__", None)
+        self._convert = converter(run)
+        self.lone = "" if self._convert else "another decorator than inference_schema's is around its run()"
+
+    def item_of(self, read: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments as the library's decorators would hand them to `run()`. Raises what they raise."""
+        return self._convert(read) if self._convert is not None else read
 
     def of_score(self, request: ScoreRequest) -> dict[str, Any]:
         """Return the arguments in a body, or in the query of a GET."""
