@@ -28,7 +28,6 @@ class Group(NamedTuple):
     """Fields of our start contract that say the same to us."""
     files: Mapping[str, str] = {}
     """Files beside the script, in the app root."""
-    isolations: tuple[str, ...] = ("thread", "process")
 
 
 JSON_TYPE = {"Content-Type": "application/json"}

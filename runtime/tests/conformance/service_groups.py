@@ -89,6 +89,7 @@ ANY_ORIGIN = Group(
     (
         Case("a POST", body=b"1", headers={"Origin": "https://a.example"}),
         Case("a POST of nobody", body=b"1"),
+        Case("a POST of nobody with a trace id", body=b"1", headers={"TraceId": "t-1"}),
         Case(
             "a preflight",
             "OPTIONS",

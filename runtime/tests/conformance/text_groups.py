@@ -139,7 +139,7 @@ RESULTS = Group(
         evaluated("a flask response in pieces of a server error", "flask.Response(iter(['a']), 503)"),
         evaluated("a tuple as flask has it", "('body', 201)"),
     ),
-    contract={"timeout_s": 3600.0},
+    contract={"timeout_s": 3600.0},  # v1's own, which it names where a script's TimeoutError passes for its alarm
 )  # fmt: skip
 
 HEADERS = Group(

@@ -28,7 +28,7 @@ def raw(request: Any, loaded: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     if request.param == "own":
         monkeypatch.setattr(aliases, "has_flask", lambda: False)
         monkeypatch.setattr(script, "_flask_contexts", lambda: None)
-    return lambda body: loaded(HEAD + "@rawhttp\ndef run(request):\n" + body)
+    return lambda body, **options: loaded(HEAD + "@rawhttp\ndef run(request):\n" + body, **options)
 
 
 def seen(raw: Any, expression: str, request: ScoreRequest) -> Any:
@@ -151,6 +151,11 @@ def test_json_that_is_none_is_the_clients_fault(raw: Any):
     with pytest.raises(BadInput) as other:
         script_.answer(posted("{}", headers=()))
     assert (malformed.value.status, other.value.status) == (400, 415)
+
+
+def test_strict_v1_calls_what_a_request_refuses_the_scripts_failure(raw: Any):
+    with pytest.raises(ScriptRaised):
+        raw("    return request.get_json()\n", compat="strict-v1").answer(posted("{"))
 
 
 def test_what_run_raises_is_its_failure(raw: Any):
