@@ -2,7 +2,8 @@
 
 What lives here: the bootstrap, and the routes by which Envoy answers some requests itself. Pure: a contract
 in, JSON out; never a socket, and nothing that is slow to import, since every start waits for it.
-This room may import `contract` and `pairing`, and of pyvoy nothing: it is slow to import.
+This room may import `contract`, `pairing` and, beside it, the pure `cors` and `v1_words`; of pyvoy nothing: it
+is slow to import.
 """
 
 from modelyard_runtime.server.envoy.bootstrap import configuration
