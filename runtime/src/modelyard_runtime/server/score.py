@@ -31,9 +31,8 @@ def scoring(begin: Callable[[ScoreStream], Pairs]) -> Handler:
             await exchange.answer(200, [HTML, NOT_FAILED, *service.cors.preflight(exchange.headers)], b"")
             return
         deadline = service.deadline()
-        body = (
-            await exchange.body()
-        )  # first: between finding a pool and handing it the request nobody may take its place
+        # first: between finding a pool and handing it the request nobody may take its place
+        body = await exchange.body()
         wanted = exchange.headers.get(MODEL_HEADER)
         key = MAIN if wanted is None else _key_of(wanted)
         pool = service.pools.get(key) or await service.find(*key, deadline)
