@@ -88,6 +88,12 @@ OURS = (
 
 PEERS = (
     Server(
+        "Envoy, bare",
+        _program("pyvoy", "on_envoy", "{variant}", "{rest}"),
+        (Way("REST", "/score", PLAIN),),
+        environment="pyvoy",
+    ),
+    Server(
         "pyvoy, bare",
         _program("pyvoy", "launch_pyvoy", "{variant}", "{rest}"),
         (Way("REST", "/score", PLAIN), INFER),
