@@ -155,6 +155,7 @@ class Rig:
         self.process = RouterProcess(self.home, self.settings)
         self.reports: list[LoadReport] = []
         self.replicas: list[Replica] = []
+        self.keepalive: dict[str, float] = {}
         self.xds: XdsServer | None = None
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -168,7 +169,7 @@ class Rig:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
 
     def state(self, *services: RoutedService) -> RouterState:
-        return RouterState("127.0.0.1", self.settings.port, services)
+        return RouterState("127.0.0.1", self.settings.port, services, **self.keepalive)
 
     def replica(self, name: str = "r") -> Replica:
         made = Replica(self.root / f"{name}{len(self.replicas)}.sock")
