@@ -51,7 +51,7 @@ def pinging() -> Iterator[Rig]:
 def silent(pinging: Rig) -> Iterator[Silent]:
     made, server = Silent(), grpc.server(ThreadPoolExecutor(2))
     server.add_generic_rpc_handlers((made,))
-    address = f"unix:{pinging.root}/silent.sock"
+    address = f"unix:{pinging.root}/silent{next(pinging.numbers)}.sock"
     server.add_insecure_port(address)
     server.start()
     pinging.publish(service("a", address))
