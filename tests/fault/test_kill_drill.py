@@ -12,7 +12,7 @@ import httpx
 import pytest
 from modelyard.api import ModelyardError
 
-from tests.conftest import ENGINE, Prober, RunningEngine, doubler, until
+from tests.conftest import ENGINE, SCORE, Prober, RunningEngine, doubler, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -156,9 +156,10 @@ def test_a_deploy_whose_controller_dies_at_any_step_ends_in_one_whole_version(
 
 
 def test_two_deploys_of_one_service_at_once_end_in_one_clear_conflict(engine: RunningEngine, tmp_path: Path):
-    slow = "probes: {startup_timeout: 60s}\n"
-    first = doubler(tmp_path / "one", more=slow)
-    second = doubler(tmp_path / "two", factor=5, more=slow)
+    gate = tmp_path / "gate"
+    waits = f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.02)\n"
+    first = doubler(tmp_path / "one", score=waits + SCORE)
+    second = doubler(tmp_path / "two", factor=5, score=waits + SCORE)
     runs = [
         subprocess.Popen(
             [str(ENGINE), "deploy", str(folder), "--json"],
@@ -169,6 +170,8 @@ def test_two_deploys_of_one_service_at_once_end_in_one_clear_conflict(engine: Ru
         )
         for folder in (first, second)
     ]
+    until(lambda: any(run.poll() is not None for run in runs), seconds=60)
+    gate.touch()  # not before: a deploy that had ended would be in nobody's way
     outcomes = [(*run.communicate(timeout=60), run.returncode) for run in runs]
     assert sorted(code for _, _, code in outcomes) == [0, 1], outcomes
     (out, err) = next((out, err) for out, err, code in outcomes if code == 1)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import json
 import random
 import shutil
@@ -155,6 +156,8 @@ class Rig:
         self.process = RouterProcess(self.home, self.settings)
         self.reports: list[LoadReport] = []
         self.replicas: list[Replica] = []
+        self.numbers = itertools.count()
+        self.keepalive: dict[str, float] = {}
         self.xds: XdsServer | None = None
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -168,10 +171,11 @@ class Rig:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
 
     def state(self, *services: RoutedService) -> RouterState:
-        return RouterState("127.0.0.1", self.settings.port, services)
+        return RouterState("127.0.0.1", self.settings.port, services, **self.keepalive)
 
     def replica(self, name: str = "r") -> Replica:
-        made = Replica(self.root / f"{name}{len(self.replicas)}.sock")
+        # never an address twice: Envoy keeps connections to one that has closed, which answers on them still
+        made = Replica(self.root / f"{name}{next(self.numbers)}.sock")
         self.replicas.append(made)
         return made
 

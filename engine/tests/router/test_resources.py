@@ -120,6 +120,16 @@ def test_breakers_hold_what_the_replicas_run_and_queue():
     assert layer["circuit_breakers.service/default/a.default.max_requests"] == 44
 
 
+def test_callers_over_http_2_are_asked_each_minute_whether_they_are_there():
+    made = describe(RouterState("127.0.0.1", 1))[protos.LISTENER]["modelyard"]
+    (chain,) = made["filterChains"]
+    manager = chain["filters"][0]["typedConfig"]
+    assert manager["http2ProtocolOptions"]["connectionKeepalive"] == {
+        "interval": "60.000s",
+        "timeout": "20.000s",
+    }
+
+
 def test_a_service_of_mode_key_without_digests_keeps_its_filter_on():
     state = RouterState("127.0.0.1", 1, (service("a", auth=AuthPolicy("key")),))
     own = [route for route in routes_of(state) if str(route["name"]).startswith("default/a/")]

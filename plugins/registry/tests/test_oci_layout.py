@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from modelyard.api import Artifact, Descriptor, ModelyardError, NotFound, StoreDamaged, Unavailable, UserError
 from modelyard_registry import OciLayoutRegistry, index
 from modelyard_registry.index import Index
+from modelyard_registry.layout import Layout
 
 REPOSITORY = "models/digits"
 TYPE = "application/vnd.modelyard.test"
@@ -163,6 +164,28 @@ def test_a_creation_that_was_cut_short_is_finished(registry: OciLayoutRegistry):
     (registry.root / "oci-layout").unlink()
     run(push(registry, b"more", tag="2"))
     assert run(registry.pull(REPOSITORY, "1")).layers[0].digest == f"sha256:{hex_of(b'weights')}"
+
+
+def test_a_folder_that_somebody_is_making_is_no_damage(registry: OciLayoutRegistry):
+    pushed = run(push(registry, b"weights"))
+    (registry.root / "oci-layout").unlink()
+    assert run(registry.resolve(REPOSITORY, "1")) == pushed
+
+
+def test_a_folder_that_is_made_while_it_is_read_is_no_damage(
+    registry: OciLayoutRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made = OciLayoutRegistry(tmp_path / "made")
+    pushed = run(push(made, b"weights"))
+    look = Layout._is_marked
+
+    def looked_at_too_early(layout: Layout) -> bool:
+        seen = look(layout)
+        shutil.copytree(made.root, registry.root)
+        return seen
+
+    monkeypatch.setattr(Layout, "_is_marked", looked_at_too_early)
+    assert run(registry.resolve(REPOSITORY, "1")) == pushed
 
 
 def test_a_digest_stays_readable_after_its_tag_moved_on(registry: OciLayoutRegistry):

@@ -32,14 +32,20 @@ class Bench:
     def _changed(self, _pool: Any) -> None:
         self.changes += 1
 
-    def submit(self, body: bytes = b"1", *, within_s: float = 20.0) -> asyncio.Future[Any]:
-        return self.send(ScoreRequest("POST", "/score", b"", (), body), within_s=within_s)
+    def submit(
+        self, body: bytes = b"1", *, within_s: float = 20.0, patience_s: float = 60.0
+    ) -> asyncio.Future[Any]:
+        request = ScoreRequest("POST", "/score", b"", (), body)
+        return self.send(request, within_s=within_s, patience_s=patience_s)
 
-    def send(self, request: Any, *, within_s: float = 20.0) -> asyncio.Future[Any]:
-        return self.pool.submit(request, time.monotonic() + within_s, asyncio.Event().wait)
+    def send(self, request: Any, *, within_s: float = 20.0, patience_s: float = 60.0) -> asyncio.Future[Any]:
+        now = time.monotonic()
+        return self.pool.submit(
+            request, now + within_s, asyncio.Event().wait, caller_deadline=now + patience_s
+        )
 
-    async def score(self, body: bytes = b"1", *, within_s: float = 20.0) -> bytes:
-        reply = await self.submit(body, within_s=within_s)
+    async def score(self, body: bytes = b"1", *, within_s: float = 20.0, patience_s: float = 60.0) -> bytes:
+        reply = await self.submit(body, within_s=within_s, patience_s=patience_s)
         assert type(reply) is Scored
         return reply.body
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from modelyard_runtime.scoring.refusals import TimedOut, Unready
+from modelyard_runtime.scoring import processes
+from modelyard_runtime.scoring.refusals import Interrupted, TimedOut, Unready
 from modelyard_runtime.worker.failures import ScriptRaised
 
 from runtime.tests.behaviour.replicas import alive
@@ -27,6 +28,7 @@ def run(data):
     if data == "abort": os.abort()
     if data == "exit": os._exit(3)
     if data == "hang": time.sleep(1000)
+    if data == "slow": time.sleep(0.5)
     if data == "spin":
         while True: pass
     return data
@@ -222,15 +224,122 @@ def test_a_stream_whose_worker_dies_ends_with_a_failure(pool: Run):
     pool(script, scenario)
 
 
-def test_an_overdue_request_on_a_shared_worker_ends_its_neighbours_with_a_reason(pool: Run):
+def test_a_shared_worker_answers_the_neighbours_of_an_overdue_request_before_it_is_ended(pool: Run):
+    async def scenario(bench: Bench) -> None:
+        (pid,) = bench.pool.pids
+        neighbours = [bench.submit(b"slow") for _ in range(2)]
+        with pytest.raises(TimedOut):
+            await bench.score(b"hang", within_s=0.2)
+        assert [reply.body for reply in await asyncio.gather(*neighbours)] == [b'"slow"'] * 2
+        await bench.until(lambda: not alive(pid), within_s=2)
+
+    pool(ENDS, scenario, max_concurrent=3)
+
+
+def test_a_worker_that_waits_for_neighbours_gets_no_new_request(pool: Run):
+    async def scenario(bench: Bench) -> None:
+        (pid,) = bench.pool.pids
+        neighbour = bench.submit(b"hang")
+        with pytest.raises(TimedOut):
+            await bench.score(b"hang", within_s=0.2)
+        assert not bench.pool.ready
+        assert bench.pool.pids == [pid]
+        with pytest.raises(Unready):
+            await bench.score(b"x")
+        assert not neighbour.done()
+        neighbour.cancel()
+
+    pool(ENDS, scenario, max_concurrent=3)
+
+
+def test_a_neighbour_that_takes_too_long_is_told_to_try_again(pool: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(processes, "_NEIGHBOURS_S", 0.1)
+
     async def scenario(bench: Bench) -> None:
         neighbour = bench.submit(b"hang")
         with pytest.raises(TimedOut):
             await bench.score(b"hang", within_s=0.2)
-        with pytest.raises(ScriptRaised, match="ran past its time"):
+        with pytest.raises(Interrupted, match="another request on it ran past its time"):
             await neighbour
+        await bench.ready()
+        assert await bench.score(b"x") == b'"x"'
 
     pool(ENDS, scenario, max_concurrent=2)
+
+
+def test_a_stream_beside_an_overdue_request_is_cut_as_something_to_try_again(
+    pool: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(processes, "_NEIGHBOURS_S", 0.1)
+
+    async def scenario(bench: Bench) -> None:
+        stream = await bench.submit(b"stream")
+        assert await anext(stream.chunks) == b"a"
+        with pytest.raises(TimedOut):
+            await bench.score(b"hang", within_s=0.2)
+        with pytest.raises(Interrupted):
+            await anext(stream.chunks)
+
+    script = (
+        "import time\ndef init(): pass\n"
+        "def run(data):\n    return pieces() if data == 'stream' else time.sleep(1000)\n"
+        "def pieces():\n    yield 'a'\n    time.sleep(1000)\n"
+    )
+    pool(script, scenario, max_concurrent=2)
+
+
+def test_who_shared_a_batch_with_an_overdue_request_is_told_to_try_again(
+    pool: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(processes, "_NEIGHBOURS_S", 0.1)
+
+    async def scenario(bench: Bench) -> None:
+        first = bench.submit()  # while it runs the others gather
+        late, mate = bench.submit(within_s=1.5), bench.submit()
+        await first
+        with pytest.raises(TimedOut):
+            await late
+        with pytest.raises(Interrupted):
+            await mate
+
+    script = (
+        "import time\ndef init(): pass\ndef run(data): return run_batch([data])[0]\n"
+        "def run_batch(items):\n    time.sleep(0.3 if len(items) == 1 else 1000)\n    return [1] * len(items)\n"
+    )
+    pool(script, scenario, batch=(2, 0.1))
+
+
+def test_a_caller_in_a_hurry_costs_no_worker(pool: Run):
+    async def scenario(bench: Bench) -> None:
+        pids = bench.pool.pids
+        with pytest.raises(TimedOut):
+            await bench.score(b"slow", patience_s=0.1)
+        assert await bench.score(b"x") == b'"x"'
+        assert bench.pool.pids == pids
+
+    pool(ENDS, scenario)
+
+
+def test_what_a_caller_in_a_hurry_left_behind_is_ended_at_the_time_of_the_service(pool: Run):
+    async def scenario(bench: Bench) -> None:
+        (pid,) = bench.pool.pids
+        with pytest.raises(TimedOut):
+            await bench.score(b"hang", within_s=1.5, patience_s=0.1)
+        assert alive(pid)
+        await bench.until(lambda: not alive(pid), within_s=5)
+
+    pool(ENDS, scenario)
+
+
+def test_what_a_caller_who_has_left_ran_is_ended_at_the_time_of_the_service(pool: Run):
+    async def scenario(bench: Bench) -> None:
+        (pid,) = bench.pool.pids
+        left = bench.submit(b"hang", within_s=0.3)
+        await bench.until(lambda: bench.pool.running == 1)
+        left.cancel()
+        await bench.until(lambda: not alive(pid), within_s=5)
+
+    pool(ENDS, scenario)
 
 
 def test_a_client_that_leaves_the_queue_is_never_run(pool: Run):

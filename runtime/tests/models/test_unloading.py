@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from coming_and_going import Models
-from modelyard_runtime.scoring import TimedOut
+from modelyard_runtime.scoring import TimedOut, looking
+from modelyard_runtime.scoring.budget import Budget
 
 from runtime.tests.behaviour.replicas import alive
 
@@ -115,7 +116,7 @@ def test_models_are_served_on_while_no_thread_can_be_had_to_look_at_their_memory
         raise RuntimeError("can't start new thread")
 
     async def scenario(models: Models) -> Any:
-        monkeypatch.setattr("modelyard_runtime.scoring.on_demand.in_memory", no_thread)
+        monkeypatch.setattr("modelyard_runtime.scoring.budget.in_memory", no_thread)
         served = (await models.score("b")).status
         monkeypatch.undo()
         await models.pid("c")
@@ -123,6 +124,27 @@ def test_models_are_served_on_while_no_thread_can_be_had_to_look_at_their_memory
         return served
 
     assert many(scenario, {"a:1": BIG, "b:1": {}, "c:1": BIG}, model_memory_bytes=140 << 20) == 200
+
+
+def test_a_model_that_grows_near_the_budget_while_it_serves_is_seen_by_its_requests(
+    many: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(looking, "LONGEST_S", 1000.0)  # neither the look that comes by itself
+    monkeypatch.setattr(Budget, "loaded", lambda _self: None)  # nor the one after a load
+    grown: dict[str, int] = {}
+
+    def weighed(pids: Any) -> dict[Any, int]:
+        return {key: grown.get(key[0], 40 << 20) for key in pids}
+
+    async def scenario(models: Models) -> Any:
+        monkeypatch.setattr("modelyard_runtime.scoring.budget.in_memory", weighed)
+        await models.pid("b")
+        grown["b"] = 70 << 20
+        await models.pid("b")
+        await models.until("a:1", "UNAVAILABLE", "to make room")
+        return await models.state("b:1")
+
+    assert many(scenario, {"a:1": {}, "b:1": {}}, model_memory_bytes=100 << 20) == "READY"
 
 
 def test_past_the_budget_the_least_recently_used_model_leaves(many: Any):

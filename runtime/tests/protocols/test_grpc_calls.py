@@ -13,6 +13,7 @@ from grpc_calls import INFER, OIP, call, details, frame, frames, request, status
 from hypothesis import given
 from hypothesis import strategies as st
 from modelyard_runtime.oip import open_inference_pb2 as pb
+from modelyard_runtime.scoring import processes
 from modelyard_runtime.server.grpc import compression
 from modelyard_runtime.server.grpc.calls import timeout_s
 from modelyard_runtime.server.grpc.messages import status_pb2
@@ -126,6 +127,34 @@ def test_the_callers_deadline_ends_a_call(serve: Any):
         return reply
 
     assert status(serve(GATED, scenario)) == 4
+
+
+def test_a_short_deadline_of_the_callers_own_costs_no_worker(serve: Any):
+    async def scenario(client: Any) -> Any:
+        hasty = await call("ModelInfer", request(), headers={"grpc-timeout": "50m"})(client)
+        return hasty, await call("ModelInfer", request())(client), client.service.ready
+
+    script = "import time\ndef init(): pass\ndef infer(inputs):\n    time.sleep(0.3)\n    return inputs\n"
+    hasty, next_one, ready = serve(script, scenario, isolation="process", queue_wait_s=10.0)
+    assert (status(hasty), status(next_one), ready) == (4, 0, True)
+
+
+def test_a_call_whose_worker_ended_for_another_may_be_tried_again(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(processes, "_NEIGHBOURS_S", 0.05)
+
+    async def scenario(client: Any) -> Any:
+        first = asyncio.ensure_future(call("ModelInfer", request())(client))
+        await asyncio.sleep(0.5)
+        return await asyncio.gather(first, call("ModelInfer", request())(client))
+
+    script = "import time\ndef init(): pass\ndef infer(inputs): time.sleep(1000)\n"
+    overdue, neighbour = serve(script, scenario, isolation="process", max_concurrent=2, timeout_s=1.0)
+    assert (status(overdue), status(neighbour)) == (4, 14)
+    _, found = details(neighbour)
+    assert status_pb2.RetryInfo.FromString(found["RetryInfo"]).retry_delay.seconds == 1
+    assert status_pb2.ErrorInfo.FromString(found["ErrorInfo"]).reason == "WORKER_ENDED"
 
 
 def test_a_client_that_leaves_the_queue_frees_its_place(serve: Any):

@@ -20,7 +20,7 @@ REQUEST = ScoreRequest("POST", "/score", b"", (), b"1")
 
 def test_of_many_threads_one_alone_claims_a_job():
     loop = asyncio.new_event_loop()
-    job = Job(REQUEST, loop.create_future(), 1.0)
+    job = Job(REQUEST, loop.create_future(), 1.0, 1.0)
     won: list[int] = []
     start = threading.Barrier(8)
 

@@ -41,13 +41,12 @@ def run(data):
         total += number
     return total
 """
-PID = "import os\ndef init(): pass\ndef run(data): return os.getpid()\n"
 PATIENT = """
 import os, time
 def init():
     while not os.path.exists("go"):
         time.sleep(0.01)
-def run(data): return 1
+def run(data): return os.getpid()
 """
 PATHS = ["/", "/v2/health/live", "/v2/health/ready"]
 CHECK = "/grpc.health.v1.Health/Check"
@@ -252,15 +251,17 @@ def test_health_is_answered_within_20_ms_beside_a_model_at_full_load_in_threads(
 
 
 def test_a_dead_worker_is_seen_within_a_second_over_both_protocols():
-    with replica(PID, isolation="process") as one:
+    with replica(PATIENT, files={"go": ""}, isolation="process") as one:
         one.ready().until(lambda: by_envoy(one))
         channel, check = checks(one)
         with channel:
             assert check() == b"\x08\x01"
+            (one.folder / "app" / "go").unlink()  # the fresh worker is not ready before all have asked
             os.kill(int(one.ask("POST", "/score", b"x").body), signal.SIGKILL)
             one.until(lambda: one.ask("GET", "/").status == http.HTTPStatus.SERVICE_UNAVAILABLE, within_s=1.0)
             assert one.ask("GET", "/v2/health/ready").status == http.HTTPStatus.SERVICE_UNAVAILABLE
             assert check() == b"\x08\x02"
+            (one.folder / "app" / "go").touch()
             one.until(lambda: by_envoy(one))
             assert one.ask("GET", "/").status == http.HTTPStatus.OK
             assert check() == b"\x08\x01"

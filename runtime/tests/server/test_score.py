@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from modelyard_runtime.scoring import processes
 
 ECHO = "import json\ndef init(): pass\ndef run(data): return json.loads(data)\n"
 
@@ -161,6 +163,24 @@ def test_swagger_comes_in_the_versions_of_v1(serve: Any, version: Any, key: Any,
 
 def test_an_unknown_swagger_version_is_a_404(serve: Any):
     assert serve(ECHO, ask("GET", "/swagger.json", query="version=9")).status == 404
+
+
+def test_a_request_whose_worker_ended_for_another_may_be_tried_again(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(processes, "_NEIGHBOURS_S", 0.05)
+
+    async def scenario(client: Any) -> Any:
+        first = asyncio.ensure_future(client.ask("POST", "/score"))
+        await asyncio.sleep(0.5)
+        return await asyncio.gather(first, client.ask("POST", "/score"))
+
+    script = "import time\ndef init(): pass\ndef run(data): time.sleep(1000)\n"
+    overdue, neighbour = serve(script, scenario, isolation="process", max_concurrent=2, timeout_s=1.0)
+    assert overdue.status == 504
+    assert (neighbour.status, neighbour.json["code"]) == (503, "WorkerEnded")
+    assert neighbour.headers["retry-after"] == "1"
+    assert neighbour.headers["x-ms-run-function-failed"] == "False"
 
 
 def test_health_is_503_until_init_is_over_and_answers_meanwhile(serve: Any):

@@ -65,7 +65,11 @@ def told(outcomes: Any) -> list[Any]:
 BODIES = st.lists(st.sampled_from(["[1]", "[2, 3]", "[]", "{", '["a"]', b"\xff"]), max_size=6)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=40,
+    deadline=None,
+)
 @given(bodies=BODIES)
 def test_a_batch_of_texts_answers_what_each_alone_would(loaded: Any, bodies: list[Any]):
     script = loaded(TEXT, batching=True)
@@ -144,7 +148,11 @@ TENSORS = st.lists(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=40,
+    deadline=None,
+)
 @given(tensors=TENSORS)
 def test_a_batch_of_arrays_answers_what_each_alone_would(loaded: Any, tensors: list[Any]):
     script = loaded(ARRAYS, batching=True)

@@ -34,7 +34,7 @@ def tensor_of(name: str, datatype: str, array: Any) -> Tensor:
     return Tensor(name, datatype, array.shape, array.tobytes())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(data=st.data(), datatype=st.sampled_from(sorted(OF)))
 def test_every_datatype_survives(loaded: Any, data: Any, datatype: str):
     array = data.draw(hnp.arrays(OF[datatype], hnp.array_shapes(min_side=0, max_side=3)))

@@ -29,7 +29,6 @@ _STREAM_IDLE_SECONDS = 60.0
 """Until a route is known; routes bring their own."""
 _CONNECTION_IDLE_SECONDS = 300.0
 _CONNECTION_SECONDS = 3600.0
-_PING_SECONDS, _PONG_SECONDS = 60.0, 20.0
 _NOBODY = {"addressPrefix": "255.255.255.255", "prefixLen": 32}
 """No caller counts as internal, not even on loopback: internal ones may steer Envoy by headers."""
 _UNTRUSTED = ("x-client-id", "x-forwarded-client-cert", "x-original-url", "x-rewrite-url")
@@ -45,11 +44,13 @@ def listener(state: RouterState) -> Json:
         # Two routers on one port would each get half of the requests; like this the second is refused.
         "enableReusePort": False,
         "perConnectionBufferLimitBytes": 32 * _KIB,
-        "filterChains": [{"filters": [_typed("envoy.filters.network.http_connection_manager", _manager())]}],
+        "filterChains": [
+            {"filters": [_typed("envoy.filters.network.http_connection_manager", _manager(state))]}
+        ],
     }
 
 
-def _manager() -> Json:
+def _manager(state: RouterState) -> Json:
     return {
         "@type": f"{_TYPE}filters.network.http_connection_manager.v3.HttpConnectionManager",
         "codecType": "AUTO",
@@ -60,7 +61,7 @@ def _manager() -> Json:
         "localReplyConfig": local_reply_config(),
         "accessLog": [_access_log()],
         **_trust(),
-        **_limits(),
+        **_limits(state),
         # the first: what later ones refuse passes it on the way back
         "httpFilters": [cors_filter(), _key_filter(), _typed("envoy.filters.http.router", _router_filter())],
     }
@@ -89,7 +90,7 @@ def _trust() -> Json:
     }
 
 
-def _limits() -> Json:
+def _limits(state: RouterState) -> Json:
     return {
         "commonHttpProtocolOptions": {
             "idleTimeout": seconds(_CONNECTION_IDLE_SECONDS),
@@ -100,7 +101,10 @@ def _limits() -> Json:
         "http1SafeMaxConnectionDuration": True,
         "http2ProtocolOptions": {
             # a caller that vanished without a word is found, however long its streams may be silent
-            "connectionKeepalive": {"interval": seconds(_PING_SECONDS), "timeout": seconds(_PONG_SECONDS)},
+            "connectionKeepalive": {
+                "interval": seconds(state.ping_seconds),
+                "timeout": seconds(state.pong_seconds),
+            },
             "maxConcurrentStreams": 100,
             "initialStreamWindowSize": 64 * _KIB,
             "initialConnectionWindowSize": 1024 * _KIB,

@@ -12,6 +12,7 @@ from modelyard.api import AuthPolicy, UserError
 DEFAULT_NAMESPACE = "default"
 """It owns the short path `/api/v1/service/<name>`."""
 STREAM_IDLE_SECONDS = 3600.0
+PING_SECONDS, PONG_SECONDS = 60.0, 20.0
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -78,6 +79,10 @@ class RouterState:
     listen_address: str
     listen_port: int
     services: tuple[RoutedService, ...] = ()
+    ping_seconds: float = attrs.field(default=PING_SECONDS, validator=attrs.validators.gt(0))
+    """How often a caller over HTTP/2 is asked whether it is still there."""
+    pong_seconds: float = attrs.field(default=PONG_SECONDS, validator=attrs.validators.gt(0))
+    """How long it may take to say so before its streams are ended."""
 
 
 @attrs.frozen

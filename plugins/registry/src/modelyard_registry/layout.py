@@ -65,18 +65,30 @@ class Layout:
             self._replace(marker, LAYOUT)
 
     def read_index(self) -> Index:
-        """Read the index; a folder that was never written to has an empty one."""
-        marker = self.root / "oci-layout"
+        """Read the index; a folder that was never written to has an empty one.
+
+        Somebody else may be making the folder meanwhile: the marker is looked for first, as it comes last.
+        """
         try:
-            if json.loads(marker.read_bytes()).get("imageLayoutVersion") != "1.0.0":
-                raise damaged_layout(marker, "it is not an OCI layout of version 1.0.0")
-            return indexes.decode(self.index_file.read_bytes())
-        except FileNotFoundError as failure:
-            if not marker.exists() and not self.index_file.exists():
-                return Index()
-            raise damaged_layout(Path(failure.filename), "the file is missing") from failure
+            marked = self._is_marked()
+            try:
+                return indexes.decode(self.index_file.read_bytes())
+            except FileNotFoundError as failure:
+                if not marked:
+                    return Index()
+                raise damaged_layout(self.index_file, "the file is missing") from failure
         except (ValueError, AttributeError) as failure:
             raise damaged_layout(self.index_file, str(failure)) from failure
+
+    def _is_marked(self) -> bool:
+        marker = self.root / "oci-layout"
+        try:
+            version = json.loads(marker.read_bytes()).get("imageLayoutVersion")
+        except FileNotFoundError:
+            return False
+        if version != "1.0.0":
+            raise damaged_layout(marker, "it is not an OCI layout of version 1.0.0")
+        return True
 
     def write_index(self, index: Index) -> None:
         """Replace the index; only under `lock`."""

@@ -10,6 +10,7 @@ from modelyard_runtime.scoring.evicting import Key
 from modelyard_runtime.scoring.making import make_catalog
 from modelyard_runtime.scoring.pool import Pool
 from modelyard_runtime.scoring.refusals import (
+    Interrupted,
     Left,
     Overloaded,
     Refusal,
@@ -27,6 +28,7 @@ __all__ = [
     "Channel",
     "Failure",
     "InferStream",
+    "Interrupted",
     "Key",
     "Left",
     "Overloaded",

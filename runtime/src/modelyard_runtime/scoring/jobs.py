@@ -18,12 +18,25 @@ Gone = Callable[[], Awaitable[None]]
 class Job:
     """A request and its answer to be. Whoever claims it first, a worker or the front, owns it."""
 
-    __slots__ = ("_ticket", "answer", "channel", "deadline", "gone", "looks_at", "request", "waits_until")
+    __slots__ = (
+        "_ticket",
+        "answer",
+        "channel",
+        "deadline",
+        "gone",
+        "limit",
+        "looks_at",
+        "request",
+        "waits_until",
+    )
 
-    def __init__(self, request: Request, answer: asyncio.Future[Any], deadline: float) -> None:
+    def __init__(self, request: Request, answer: asyncio.Future[Any], deadline: float, limit: float) -> None:
         self.request = request
         self.answer = answer
         self.deadline = deadline
+        """Until when its caller waits."""
+        self.limit = limit
+        """Until when a worker may be at it: a caller in a hurry ends nobody's work."""
         self.gone: Gone | None = None
         self.channel: Channel | None = None
         """The pieces of an answer that is a stream."""
@@ -44,6 +57,13 @@ class Job:
     def begun(self) -> bool:
         """Whether somebody has claimed it."""
         return not self._ticket
+
+    @property
+    def awaited(self) -> bool:
+        """Whether it has begun and somebody still waits for its answer, or for more of it."""
+        if self.channel is not None:
+            return not self.channel.closed
+        return self.begun and not self.answer.done()
 
 
 class DrainRate:

@@ -16,20 +16,19 @@ from typing import Literal
 
 from modelyard_runtime.causes import CauseClass, StartFailure
 from modelyard_runtime.contract import StartContract
+from modelyard_runtime.scoring.budget import Budget
 from modelyard_runtime.scoring.catalog import Loading, Standing, versions_by_name
-from modelyard_runtime.scoring.evicting import Eviction, choose
+from modelyard_runtime.scoring.evicting import Eviction
 from modelyard_runtime.scoring.place import Place, State
 from modelyard_runtime.scoring.pool import Pool
 from modelyard_runtime.scoring.processes import ProcessPool
 from modelyard_runtime.scoring.refusals import TimedOut, Unready
-from modelyard_runtime.scoring.sizes import in_files, in_memory
+from modelyard_runtime.scoring.sizes import in_files
 
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.02
 """How soon it is seen that a model has become idle."""
-_WEIGH_EVERY_S = 5.0
-"""Models grow while they serve."""
 _IN_THE_WAY = "to make room"
 Outcome = Literal[State.READY] | StartFailure | None
 """Of loading; None: it found no room."""
@@ -41,11 +40,9 @@ class OnDemand(Loading):
     def __init__(self, contract: StartContract, changed: Callable[[], None]) -> None:
         super().__init__(versions_by_name(contract.models), changed)
         self._contract = contract
-        self._budget = contract.model_memory_bytes
         self._places = {place.key: place for place in map(Place, contract.models)}
+        self._budget = Budget(contract.model_memory_bytes, self._places)
         self._making_room = asyncio.Lock()
-        self._grown = asyncio.Event()
-        """A model has been loaded: others may have to leave."""
         self._watching: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -62,7 +59,7 @@ class OnDemand(Loading):
     def start(self) -> None:
         """Load the main model, and watch the budget."""
         self._begin(self._places[self.exact("", "")])
-        if self._budget:
+        if self._budget.size_bytes:
             self._watching = asyncio.create_task(self._keep_within_budget())
 
     def standings(self) -> Iterator[Standing]:
@@ -152,7 +149,7 @@ class OnDemand(Loading):
             place.enter(State.READY)
             self.ready = True
             self._publish()
-            self._grown.set()
+            self._budget.loaded()
         else:
             place.enter(State.UNLOADED, "it found no room while it was waited for")
 
@@ -187,13 +184,14 @@ class OnDemand(Loading):
             self._changed()
 
     async def _too_large(self, place: Place) -> StartFailure | None:
-        if not self._budget:
+        if not self._budget.size_bytes:
             return None
-        await self._weigh()
-        if place.size_bytes <= self._budget:
+        await self._budget.weigh()
+        limit = self._budget.size_bytes
+        if place.size_bytes <= limit:
             return None
         return StartFailure(
-            f"it takes {place.size_bytes >> 20} MiB of memory, all models together may take {self._budget >> 20} MiB",
+            f"it takes {place.size_bytes >> 20} MiB of memory, all models together may take {limit >> 20} MiB",
             "raise multi_model.memory (by hand: --model-memory), or take fewer workers",
             0,
         )
@@ -235,46 +233,28 @@ class OnDemand(Loading):
 
         While all others are busy it waits: what runs is never interrupted.
         """
-        if not self._budget:
+        if not self._budget.size_bytes:
             return True
         async with self._making_room:
             likely = place.size_bytes or await asyncio.to_thread(in_files, Path(place.model.path))
-            place.expected_bytes = min(likely, self._budget)
-            await self._weigh()
-            while not (eviction := self._choose(need_bytes=place.expected_bytes)).fits:
+            place.expected_bytes = min(likely, self._budget.size_bytes)
+            await self._budget.weigh()
+            while not (eviction := self._budget.choose(need_bytes=place.expected_bytes)).fits:
                 if not place.waiting:
                     return False
                 await asyncio.sleep(_LOOK_EVERY_S)
             await self._make_leave(eviction)
         return True
 
-    def _choose(self, *, need_bytes: int) -> Eviction:
-        residents = [place.resident for place in self._places.values() if place.pool is not None]
-        return choose(residents, need_bytes=need_bytes, budget_bytes=self._budget)
-
     async def _make_leave(self, eviction: Eviction) -> None:
         leaving = [self._places[key] for key in eviction.leaving]
         await asyncio.gather(*(self._unloaded(place, _IN_THE_WAY) for place in leaving))
 
-    async def _weigh(self) -> None:
-        """Look at what the loaded models hold."""
-        pids = {place.key: place.pool.pids for place in self._places.values() if place.pool is not None}
-        try:
-            sizes = await asyncio.to_thread(in_memory, pids)
-        except RuntimeError as error:  # no thread to be had: what was known still holds
-            log.warning("what the models hold is not looked at: %s", error)
-            return
-        for key, size in sizes.items():
-            self._places[key].size_bytes = size or self._places[key].size_bytes
-
     async def _keep_within_budget(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_WEIGH_EVERY_S):
-                    await self._grown.wait()
-            self._grown.clear()
-            await self._weigh()
-            await self._make_leave(self._choose(need_bytes=0))
+            await self._budget.until_due()
+            await self._budget.weigh()
+            await self._make_leave(self._budget.choose(need_bytes=0))
 
     # --- what others see -------------------------------------------------------------------------------
 

@@ -65,9 +65,12 @@ class Pool(abc.ABC):
         self._loop = asyncio.get_running_loop()
         self._begin()
 
-    def submit(self, request: Request, deadline: float, gone: Gone) -> asyncio.Future[Any]:
+    def submit(
+        self, request: Request, deadline: float, gone: Gone, *, caller_deadline: float = math.inf
+    ) -> asyncio.Future[Any]:
         """Hand a request over; the answer's future gets a reply, a `Failure` or a `Refusal`.
 
+        `deadline` ends the work, an earlier one of the caller's own only the waiting for it.
         Raises `Overloaded` and `Unready` at once.
         """
         if self._pending >= self._capacity:
@@ -76,7 +79,7 @@ class Pool(abc.ABC):
             )
         if not self.ready:
             raise Unready(self.failure.cause if self.failure is not None else "init() has not finished yet")
-        job = Job(request, self._loop.create_future(), deadline)
+        job = Job(request, self._loop.create_future(), min(deadline, caller_deadline), deadline)
         self._pending += 1
         self._open.add(job)
         if self._pending == self._room:
@@ -111,7 +114,7 @@ class Pool(abc.ABC):
 
     @abc.abstractmethod
     def _overdue(self, job: Job) -> None:
-        """A job that runs has passed its deadline; its caller has been told."""
+        """A job that runs has passed its limit; its caller has been told."""
 
     @abc.abstractmethod
     async def _end(self) -> None:
@@ -171,8 +174,7 @@ class Pool(abc.ABC):
         for job in list(self._open):
             if job.looks_at <= now:
                 self._inspect(job, now)
-            if job.looks_at < following and (job.channel is not None or not job.answer.done()):
-                following = job.looks_at
+            following = min(following, job.looks_at)
         if following < math.inf:
             self._set_alarm(following)
 
@@ -180,10 +182,7 @@ class Pool(abc.ABC):
         if job.channel is not None:
             self._inspect_stream(job, job.channel, now)
         elif job.begun:
-            job.looks_at = job.deadline
-            if job.deadline <= now and not job.answer.done():
-                self._settle(job, failure=TimedOut("the model did not answer in time", begun=True))
-                self._overdue(job)
+            self._inspect_run(job, now)
         elif job.answer.done():
             self._withdraw(job, Left())
         elif job.deadline <= now:
@@ -193,6 +192,17 @@ class Pool(abc.ABC):
         else:
             job.looks_at = job.waits_until
             self._watch(job)
+
+    def _inspect_run(self, job: Job, now: float) -> None:
+        if job.deadline > now:
+            job.looks_at = job.deadline
+            return
+        self._settle(job, failure=TimedOut("the model did not answer in time", begun=True))
+        if job.limit > now:
+            job.looks_at = job.limit
+        else:
+            job.looks_at = math.inf
+            self._overdue(job)
 
     def _inspect_stream(self, job: Job, channel: Channel, now: float) -> None:
         """A stream may last as long as pieces move: one that stands still is given up, then its worker."""

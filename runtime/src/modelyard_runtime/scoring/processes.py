@@ -15,10 +15,10 @@ from typing import Any
 
 from modelyard_runtime.causes import CauseClass, StartFailure
 from modelyard_runtime.contract import StartContract
-from modelyard_runtime.scoring.dispatching import Crew, dispatch_for
+from modelyard_runtime.scoring.dispatching import OVERDUE, Crew, dispatch_for
 from modelyard_runtime.scoring.jobs import Job
 from modelyard_runtime.scoring.pool import Pool
-from modelyard_runtime.scoring.refusals import TimedOut
+from modelyard_runtime.scoring.refusals import Interrupted, TimedOut
 from modelyard_runtime.scoring.spawning import (
     exit_code_for,
     in_words,
@@ -33,6 +33,9 @@ from modelyard_runtime.worker.failures import ScriptRaised
 log = logging.getLogger(__name__)
 
 _TIDY_EVERY_S = 5.0
+_NEIGHBOURS_S = 5.0
+"""How long a worker with an overdue request goes on for the others that it runs. The fresh one starts only
+when it is gone: the memory of both may be more than the replica has."""
 
 
 class ProcessPool(Pool):
@@ -83,7 +86,7 @@ class ProcessPool(Pool):
     def _overdue(self, job: Job) -> None:
         for worker in self._workers:
             if worker.runs(job):
-                worker.kill("was ended because a request on it ran past its time")
+                self._retire(worker)
 
     async def _end(self) -> None:
         self._ending = True
@@ -113,6 +116,8 @@ class ProcessPool(Pool):
         """Hear that a job is done."""
         if self._dispatch.done(worker, job):
             self._finished(job, reply, failure)
+        if worker.retiring:
+            self._retire(worker)
         self._dispatch.hand_out()
 
     def worker_streams(self, job: Job, stream: ScoreStream | InferStream) -> None:
@@ -122,9 +127,10 @@ class ProcessPool(Pool):
     def worker_ended(self, worker: WorkerProcess, status: int) -> None:
         """Hear that the process is gone: what it ran has failed, and another takes its place."""
         self._forget_timer(f"start of {worker.pid}")
+        self._forget_timer(f"end of {worker.pid}")
         self._workers.remove(worker)
         why = worker.cause or in_words(status)
-        failure = ScriptRaised(f"the worker process {why} while this request ran")
+        failure = _failure_of_what_ran(worker, why)
         for job in self._dispatch.lost(worker, worker.abandon(failure)):
             self._finished(job, None, failure)
         if self._ending:
@@ -146,6 +152,17 @@ class ProcessPool(Pool):
         self._timers[f"restart after {worker.pid}"] = self._loop.call_later(
             pause_s, self._start_again, worker.pid
         )
+
+    # --- ending one for its time ------------------------------------------------------------------
+
+    def _retire(self, worker: WorkerProcess) -> None:
+        """End a worker with an overdue request as soon as nobody waits for the others it runs."""
+        if not worker.awaited:
+            worker.kill(OVERDUE)
+        elif not worker.retiring:
+            worker.retire()
+            self._timers[f"end of {worker.pid}"] = self._loop.call_later(_NEIGHBOURS_S, worker.kill, OVERDUE)
+            self._see_who_is_left()
 
     # --- starting and starting again ----------------------------------------------------------------
 
@@ -210,3 +227,12 @@ class ProcessPool(Pool):
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
+
+
+def _failure_of_what_ran(worker: WorkerProcess, why: str) -> Exception:
+    """Say what is told to those whose request ran: who is not to blame may try again."""
+    if worker.cause == OVERDUE:
+        return Interrupted(
+            "the worker process was ended because another request on it ran past its time; try this one again"
+        )
+    return ScriptRaised(f"the worker process {why} while this request ran")

@@ -27,6 +27,10 @@ class Unready(Refusal):
     """No worker is there to take it: loading, failed, or closed."""
 
 
+class Interrupted(Refusal):
+    """Its worker was ended for what another request did; trying again is likely to go well."""
+
+
 class Left(Refusal):
     """The client went away; nobody is left to be told."""
 

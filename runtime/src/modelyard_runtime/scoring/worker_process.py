@@ -79,6 +79,8 @@ class WorkerProcess:
         """Slots taken."""
         self.ready = False
         self.was_ready = False
+        self.retiring = False
+        """It gets no more jobs, and is ended once nobody waits for those it has."""
         self.cause = ""
         """Why it was ended, where that was the pool's will."""
         self._stopping = False
@@ -134,6 +136,15 @@ class WorkerProcess:
     def runs(self, job: Job) -> bool:
         """Whether it has this job."""
         return job in self.jobs.values()
+
+    @property
+    def awaited(self) -> bool:
+        """Whether anybody waits for what it runs."""
+        return any(job.awaited for job in self.jobs.values())
+
+    def retire(self) -> None:
+        """Let it finish what is awaited, and get nothing new."""
+        self.ready, self.retiring = False, True
 
     def tidy(self) -> None:
         """Give back memory that nobody needed lately."""
@@ -273,7 +284,7 @@ class WorkerProcess:
         self._over.set_result(None)
         self._owner.worker_ended(self, status)
 
-    def abandon(self, failure: Failure) -> list[Job]:
+    def abandon(self, failure: Exception) -> list[Job]:
         """Return the jobs it left undone; the streams among them end with the failure."""
         jobs = list(self.jobs.values())
         self.jobs.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from modelyard_runtime.scoring.refusals import (
+    Interrupted,
     Left,
     Overloaded,
     TimedOut,
@@ -138,6 +139,15 @@ class NotReady(Problem):
     retry_after_s = 1
 
 
+class WorkerEnded(Problem):
+    """The request's worker was ended for what another request did."""
+
+    status = 503
+    code = "WorkerEnded"
+    grpc_status = UNAVAILABLE
+    retry_after_s = 1
+
+
 class ModelFailed(Problem):
     """A model that is loaded when it is asked for could not be."""
 
@@ -166,7 +176,7 @@ class Disconnected(Exception):
     """The client went away; nobody is left to be told."""
 
 
-def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one return a kind: a table, read downwards
+def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911  # one return a kind: a table, read downwards
     """Say what the client is told about a failure of the script or a refusal of the pool.
 
     Raises `Disconnected` where nobody is left to be told.
@@ -187,6 +197,8 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911  # one return a ki
             return late
         case Unready():
             return NotReady(str(error))
+        case Interrupted():
+            return WorkerEnded(str(error))
         case Unknown():
             return NotFound(str(error))
         case Unloadable():

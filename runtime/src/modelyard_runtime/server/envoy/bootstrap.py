@@ -23,9 +23,14 @@ _LIMITS = {"name": "limits", "static_layer": {"re2.max_program_size.error_level"
 """Envoy allows patterns of 100 steps; saying what UTF-8 is takes more, and no request that scores pays for it."""
 _ADMIN = {"name": "admin", "admin_layer": {}}
 """Where a replica's readiness is set."""
-_IDLE_S = 300
+_IDLE_S = 3600
+"""How long a stream may be silent: a gRPC stream that watches or waits is, and it is no less alive for it."""
 _GRACE_S = 30
 """An idle stream is cut this long after the longest time an answer may take."""
+_REQUEST_S = 600
+"""For all of a request to arrive, unless its answer has begun, as a stream's does at once."""
+_KEEPALIVE = {"interval": "60s", "timeout": "20s"}
+"""By pings a caller over HTTP/2 who vanished is found, however long its streams may be silent."""
 
 
 def configuration(contract: StartContract) -> Json:
@@ -75,9 +80,11 @@ def _http(contract: StartContract) -> Json:
         "request_id_extension": {"typed_config": {"@type": _UUIDS, "pack_trace_reason": False}},
         "stream_idle_timeout": f"{idle_s:.3f}s",
         "request_headers_timeout": "10s",
+        "request_timeout": f"{_REQUEST_S}s",
         "delayed_close_timeout": "1s",
         "http2_protocol_options": {
             "initial_stream_window_size": _STREAM_WINDOW,
             "initial_connection_window_size": _CONNECTION_WINDOW,
+            "connection_keepalive": _KEEPALIVE,
         },
     }

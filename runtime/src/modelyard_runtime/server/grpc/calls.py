@@ -53,6 +53,7 @@ class Call:
         "client_deadline",
         "deadline",
         "headers",
+        "limit",
         "receive",
         "scope",
         "send",
@@ -70,7 +71,8 @@ class Call:
         self.started = False
         self.zipped = False
         """Whether answers are compressed."""
-        self.deadline = service.deadline()
+        self.deadline = self.limit = service.deadline()
+        """`limit` is the service's alone: until then its work may go on."""
         self.client_deadline = math.inf
         """What `grpc-timeout` alone says: it is a stream's, whose requests each have the service's time."""
 

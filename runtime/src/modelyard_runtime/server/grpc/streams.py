@@ -150,11 +150,11 @@ async def _one(call: Call, incoming: Incoming, message: Buffer) -> None:
 
 async def _answer(call: Call, incoming: Incoming, asked: GrpcRequest) -> None:
     service = call.service
-    deadline = min(service.deadline(), call.client_deadline)
+    limit = service.deadline()
     key = (asked.model, asked.version)
-    pool = service.pools.get(key) or await service.find(*key, deadline)
+    pool = service.pools.get(key) or await service.find(*key, min(limit, call.client_deadline))
     request = request_for(pool, asked.inputs, asked.outputs, call.scope)
-    reply = await pool.submit(request, deadline, incoming.gone)
+    reply = await pool.submit(request, limit, incoming.gone, caller_deadline=call.client_deadline)
     model = asked.model or service.main
     version = asked.version or service.models[model][-1]
     if isinstance(reply, InferStream):

@@ -39,7 +39,7 @@ async def _predict(call: Call) -> None:
     key = (asked.model, asked.version)
     pool = service.pools.get(key) or await service.find(*key, call.deadline)
     request = request_for(pool, asked.inputs, asked.outputs, call.scope)
-    reply = await pool.submit(request, call.deadline, call.gone)
+    reply = await pool.submit(request, call.limit, call.gone, caller_deadline=call.client_deadline)
     if type(reply) is not Inferred:
         raise not_tensors(reply)
     model = asked.model or service.main
