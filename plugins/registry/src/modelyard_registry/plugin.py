@@ -8,7 +8,7 @@ from modelyard.api import Maturity, Registry
 from modelyard.hookspecs import hookimpl
 
 from modelyard_registry.config import find_root
-from modelyard_registry.registry import OciLayoutRegistry
+from modelyard_registry.layout import OciLayoutRegistry
 
 api_level = 1
 maturity = Maturity.BETA

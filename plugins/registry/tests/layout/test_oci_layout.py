@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from modelyard.api import Artifact, Descriptor, ModelyardError, NotFound, StoreDamaged, Unavailable, UserError
-from modelyard_registry import OciLayoutRegistry, index
-from modelyard_registry.index import Index
+from modelyard_registry.layout import OciLayoutRegistry, index
+from modelyard_registry.layout.index import Index
 
 REPOSITORY = "models/digits"
 TYPE = "application/vnd.modelyard.test"

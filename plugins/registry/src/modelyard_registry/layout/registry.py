@@ -17,9 +17,9 @@ import attrs
 from modelyard.api import Artifact, Descriptor, Maturity, NotFound
 
 from modelyard_registry import manifests
-from modelyard_registry.collecting import collect
 from modelyard_registry.errors import absent, damaged_blob, told_plainly, unreadable_source
-from modelyard_registry.layout import CHUNK_BYTES, Layout, chunks_of
+from modelyard_registry.layout.collecting import collect
+from modelyard_registry.layout.folder import CHUNK_BYTES, Layout, chunks_of
 from modelyard_registry.names import check_digest, check_reference, check_repository, check_tag, is_digest
 
 GRACE_SECONDS = 3600.0
