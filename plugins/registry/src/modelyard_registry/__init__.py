@@ -5,7 +5,8 @@ both speak: `names`, `manifests`, `errors`. `config` says where the folder is an
 Imports modelyard's public names only (`modelyard.api`, `modelyard.hookspecs`).
 """
 
-from modelyard_registry.config import find_root
+from modelyard_registry.config import find_root, find_servers_file
+from modelyard_registry.distribution import DistributionRegistry
 from modelyard_registry.layout import OciLayoutRegistry
 
-__all__ = ["OciLayoutRegistry", "find_root"]
+__all__ = ["DistributionRegistry", "OciLayoutRegistry", "find_root", "find_servers_file"]

@@ -1,0 +1,78 @@
+"""A registry that fails on demand, and a client that does not wait between its tries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import attrs
+import pytest
+from modelyard_registry.distribution import DistributionRegistry
+from modelyard_registry.distribution.retrying import Patience
+from modelyard_registry.distribution.servers import parse_servers
+from modelyard_registry.distribution.session import Limits
+from modelyard_registry.distribution.transport import Timing
+
+from plugins.registry.tests.distribution.fake import FakeRegistry, served
+
+Connect = Callable[..., DistributionRegistry]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeRegistry]:
+    with served() as registry:
+        yield registry
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[FakeRegistry]:
+    """Another server: storage, or somebody hostile."""
+    with served() as registry:
+        yield registry
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """How long the client would have waited, try by try."""
+    return []
+
+
+@pytest.fixture
+def connect(fake: FakeRegistry, waits: list[float], tmp_path: Path) -> Connect:
+    """Give a client of `fake`: `connect(realms=["..."], chunk_bytes=100)`."""
+
+    async def note(seconds: float) -> None:
+        waits.append(seconds)
+
+    def make(
+        *,
+        environ: Mapping[str, str] | None = None,
+        timing: Timing | None = None,
+        chunk_bytes: int = 1000,
+        **keys: object,
+    ) -> DistributionRegistry:
+        lines = [f"{key} = {value!r}" for key, value in keys.items()]
+        text = "\n".join(["[registry.fake]", f'host = "{fake.host}"', *lines])
+        (server,), mistakes = parse_servers(text.encode())
+        assert not mistakes
+        patience = Patience(attempts=4, sleep=note, chance=lambda: 0.5, wall_clock=lambda: 1_800_000_000.0)
+        limits = Limits(chunk_bytes=chunk_bytes, patience=patience, timing=timing or Timing())
+        return DistributionRegistry(server, environ or {"HOME": str(tmp_path)}, limits)
+
+    return make
+
+
+@attrs.frozen
+class Uploaded:
+    """What a test pushed."""
+
+    content: bytes
+    file: Path
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Uploaded:
+    """A file of several pieces."""
+    content = bytes(range(256)) * 20
+    (tmp_path / "weights").write_bytes(content)
+    return Uploaded(content, tmp_path / "weights")
