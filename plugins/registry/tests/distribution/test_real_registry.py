@@ -26,6 +26,7 @@ from modelyard_registry.distribution.servers import parse_servers
 from modelyard_registry.distribution.session import Limits
 from modelyard_registry.manifests import INDEX_TYPE
 
+from plugins.registry.tests.distribution.cutting import cutting
 from plugins.registry.tests.distribution.real import (
     PASSWORD,
     USER,
@@ -132,6 +133,19 @@ def test_a_large_blob_goes_in_pieces_and_comes_back_whole(plain: RealRegistry, t
     assert told == sorted(told)
     assert told[-1] == len(LARGE)
     assert len(told) > 3
+
+
+@pytest.mark.parametrize("after_bytes", [300_000, 1_700_000])
+def test_an_upload_over_a_line_that_is_cut_arrives_whole(plain: RealRegistry, after_bytes: int):
+    with cutting(plain.host, after_bytes=after_bytes) as line:
+        registry = connect(attrs.evolve(plain, host=line.host), limits=Limits(chunk_bytes=1_000_000))
+        pushed = run(registry.push_blob("models/digits", LARGE, LAYER_TYPE))
+    assert line.cuts == 1
+    assert run(read_back(plain, pushed)) == LARGE
+
+
+async def read_back(real: RealRegistry, pushed: Descriptor) -> bytes:
+    return b"".join([piece async for piece in connect(real).read_blob("models/digits", pushed.digest)])
 
 
 def test_many_blobs_are_pushed_at_once(plain: RealRegistry):
