@@ -37,8 +37,23 @@ def waits() -> list[float]:
     return []
 
 
+@attrs.define
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def connect(fake: FakeRegistry, waits: list[float], tmp_path: Path) -> Connect:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def connect(fake: FakeRegistry, waits: list[float], clock: Clock, tmp_path: Path) -> Connect:
     """Give a client of `fake`: `connect(realms=["..."], chunk_bytes=100)`."""
 
     async def note(seconds: float) -> None:
@@ -55,7 +70,9 @@ def connect(fake: FakeRegistry, waits: list[float], tmp_path: Path) -> Connect:
         text = "\n".join(["[registry.fake]", f'host = "{fake.host}"', *lines])
         (server,), mistakes = parse_servers(text.encode())
         assert not mistakes
-        patience = Patience(attempts=4, sleep=note, chance=lambda: 0.5, wall_clock=lambda: 1_800_000_000.0)
+        patience = Patience(
+            attempts=4, sleep=note, chance=lambda: 0.5, wall_clock=lambda: 1_800_000_000.0, clock=clock
+        )
         limits = Limits(chunk_bytes=chunk_bytes, patience=patience, timing=timing or Timing())
         return DistributionRegistry(server, environ or {"HOME": str(tmp_path)}, limits)
 

@@ -164,6 +164,20 @@ def test_a_silent_registry_is_not_waited_for_without_end(fake: FakeRegistry, con
         asyncio.run(registry.resolve(REPOSITORY, "1"))
 
 
+def test_an_answer_that_drips_in_for_ever_is_not_waited_for(fake: FakeRegistry, connect: Connect):
+    def drip(handler: Handler) -> bool:
+        for letter in b"HTTP/1.1 200 OK\r\nX: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy":
+            handler.wfile.write(bytes([letter]))
+            if handler.registry.ended.wait(0.02):
+                break
+        return handler.cut()
+
+    fake.fail("HEAD", "", drip, times=100)
+    registry = connect(timing=Timing(beginning=0.2))
+    with pytest.raises(Unavailable, match=r"no answer began in 0\.2 s"):
+        asyncio.run(registry.resolve(REPOSITORY, "1"))
+
+
 def test_a_server_that_is_not_there_is_named(connect: Connect, fake: FakeRegistry):
     registry = connect(prefix="team")
     fake.fail("HEAD", "", dropped, times=100)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from modelyard.api import Artifact, Unavailable, UserError
 
-from plugins.registry.tests.distribution.conftest import Connect
+from plugins.registry.tests.distribution.conftest import Clock, Connect
 from plugins.registry.tests.distribution.fake import FakeRegistry, Handler, status
 
 REPOSITORY = "models/digits"
@@ -100,6 +100,41 @@ def test_a_token_that_ends_early_is_fetched_anew_once(
     fake.fail("HEAD", "/v2/", wants_token(f"{fake.url}/token"), times=100)
     asyncio.run(look(connect, environ, times=2))
     assert carried(fake) == [None, BASIC, "Bearer stale", "Bearer stale", BASIC, f"Bearer {TOKEN}"]
+
+
+def test_a_token_is_fetched_anew_shortly_before_its_end(
+    fake: FakeRegistry, connect: Connect, environ: dict[str, str], clock: Clock
+):
+    fake.fail("GET", "/token", gives_token(expires_in=300), times=100)
+    fake.fail("HEAD", "/v2/", wants_token(f"{fake.url}/token"), times=100)
+    fetched = list[int]()
+
+    async def case() -> None:
+        registry = connect(environ=environ)
+        for passing in (0, 200, 80, 10):
+            clock.now += passing
+            await registry.has_blob(REPOSITORY, f"sha256:{'0' * 64}")
+            fetched.append(len(fake.requests("GET", "/token")))
+
+    asyncio.run(case())
+    assert fetched == [1, 1, 1, 2]
+
+
+def test_a_password_that_was_changed_is_noticed(
+    fake: FakeRegistry, connect: Connect, environ: dict[str, str], tmp_path: Path, clock: Clock
+):
+    fake.fail("HEAD", "/v2/", wants_password, times=1)
+
+    async def case() -> None:
+        registry = connect(environ=environ)
+        for passing in (0, 100, 250):
+            clock.now += passing
+            await registry.has_blob(REPOSITORY, f"sha256:{'0' * 64}")
+            log_in(tmp_path, fake.host, {"username": "somebody", "password": "new"})
+
+    asyncio.run(case())
+    new = f"Basic {base64.b64encode(b'somebody:new').decode()}"
+    assert carried(fake) == [None, BASIC, BASIC, new]
 
 
 def test_each_repository_has_a_token_of_its_own(

@@ -63,7 +63,7 @@ def test_everything_that_can_be_said_is_understood():
         ('host = "localhost"', "http://localhost"),
         ('host = "[::1]:5000"', "http://[::1]:5000"),
         ('host = "127.0.0.1:5000"\ninsecure = false', "https://127.0.0.1:5000"),
-        ('host = "127.0.0.1:5000"\nca_file = "ca.pem"', "https://127.0.0.1:5000"),
+        ('host = "127.0.0.1:5000"\nca_file = "/ca.pem"', "https://127.0.0.1:5000"),
     ],
 )
 def test_tls_is_left_out_on_this_machine_and_where_the_user_says_so(lines: str, origin: str):
@@ -92,6 +92,7 @@ ONE = '[registry.one]\nhost = "registry.example"\n'
         (f'{ONE}insecure = "yes"', ".insecure: must be true or false"),
         (f'{ONE}realms = "auth.example"', ".realms: must be a list of texts"),
         (f'{ONE}realms = ["https://auth.example"]', ".realms: "),
+        (f'{ONE}ca_file = "ca.pem"', ".ca_file: 'ca.pem' must begin at /"),
         (f'{ONE}auth = "magic"', f"none of {', '.join(LOGINS)}"),
         (f'{ONE}prefix = "Team"', ".prefix: "),
         (f'{ONE}exchange_url = "https://x.example"', ".exchange_url: means nothing"),

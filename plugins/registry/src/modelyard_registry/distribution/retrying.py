@@ -25,7 +25,7 @@ FULL = b"no space left"
 class Patience:
     """How long to go on. Time and chance come in here, so that a test has its own."""
 
-    attempts: int = 6
+    attempts: int = 5
     first_seconds: float = 0.5
     longest_seconds: float = 20.0
     longest_told_seconds: float = 60.0
@@ -33,6 +33,7 @@ class Patience:
     sleep: Callable[[float], Awaitable[None]] = attrs.field(default=asyncio.sleep, repr=False)
     chance: Callable[[], float] = attrs.field(default=random.random, repr=False)
     wall_clock: Callable[[], float] = attrs.field(default=time.time, repr=False)
+    clock: Callable[[], float] = attrs.field(default=time.monotonic, repr=False)
 
     async def rest(self, attempt: int, told: float | None = None) -> bool:
         """Wait after a failed attempt (the first is 0); False = no more attempts."""

@@ -118,6 +118,8 @@ def _wrong_values(raw: Mapping[str, Any]) -> Iterator[str]:
         yield f".auth: {raw['auth']!r} is none of {', '.join(LOGINS)}"
     if "prefix" in raw and not _is_repository(raw["prefix"]):
         yield f".prefix: {raw['prefix']!r} is no beginning of a repository's name, as team/models"
+    if "ca_file" in raw and not Path(raw["ca_file"]).expanduser().is_absolute():
+        yield f".ca_file: {raw['ca_file']!r} must begin at / or ~: the engine runs in a folder of its own"
     if host_is_plain:
         yield from _wrong_exchange(raw)
 

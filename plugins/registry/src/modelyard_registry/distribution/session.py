@@ -6,7 +6,6 @@ One session an event loop, since connections belong to one; it ends with the loo
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
@@ -72,7 +71,7 @@ class Session:
         self.uploads = asyncio.Semaphore(limits.uploads)
         self._transport = Transport(server.origin, server.ca_file, limits.timing)
         self._environ = environ
-        self._login = Login(server, self._find, self._send, time.monotonic)
+        self._login = Login(server, self._find, self._send, limits.patience.clock)
 
     async def open(self, call: Call) -> Reply:
         """Send a call; give whatever the registry finally says. Raises `Unavailable` when it says nothing."""

@@ -36,6 +36,8 @@ class Timing:
     connect: float = 10.0
     silence: float = 120.0
     """Storage behind a registry takes its time to close a large upload."""
+    beginning: float = 240.0
+    """How long the head of an answer may drip in, when nothing large is sent."""
 
 
 class HttpReply:
@@ -85,13 +87,16 @@ class Transport:
         import httpx
 
         try:
-            response = await client.send(_build(client, request), stream=True)
+            async with asyncio.timeout(None if request.body else self._timing.beginning):
+                response = await client.send(_build(client, request), stream=True)
             reply = HttpReply(response)
             if response.status_code >= HTTPStatus.BAD_REQUEST:
                 reply.content = await _first_bytes(reply)
                 await reply.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as failure:
             raise _translate(failure, request, self._ca_file) from failure
+        except TimeoutError as failure:
+            raise Cut(f"no answer began in {self._timing.beginning:g} s") from failure
         return reply
 
     async def aclose(self) -> None:
