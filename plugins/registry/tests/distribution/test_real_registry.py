@@ -13,12 +13,13 @@ import json
 import os
 import subprocess
 from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 import pytest
-from modelyard.api import Artifact, Descriptor, NotFound, Registry, UserError
+from modelyard.api import Artifact, Descriptor, NotFound, Registry, Unavailable, UserError
 from modelyard.testing import RegistryConformance
 from modelyard_registry.distribution import DistributionRegistry
 from modelyard_registry.distribution.platforms import Platform
@@ -117,8 +118,7 @@ def test_a_server_whose_authority_nobody_named_is_not_trusted(tmp_path: Path):
 
 
 def test_a_large_blob_goes_in_pieces_and_comes_back_whole(plain: RealRegistry, tmp_path: Path):
-    file = tmp_path / "weights"
-    file.write_bytes(LARGE)
+    file = write(tmp_path / "weights", LARGE)
     registry, told = connect(plain, limits=Limits(chunk_bytes=1_000_000)), list[int]()
 
     async def case() -> bytes:
@@ -146,6 +146,35 @@ def test_an_upload_over_a_line_that_is_cut_arrives_whole(plain: RealRegistry, af
 
 async def read_back(real: RealRegistry, pushed: Descriptor) -> bytes:
     return b"".join([piece async for piece in connect(real).read_blob("models/digits", pushed.digest)])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give the registry a disk of its own")
+def test_a_registry_whose_disk_is_full_says_so(tmp_path: Path):
+    with small_disk(tmp_path / "real" / "data", "2m"), running(tmp_path / "real") as real:
+        registry = connect(real)
+        for source in (LARGE, write(tmp_path / "weights", LARGE)):
+            with pytest.raises(Unavailable, match="full"):
+                run(registry.push_blob("models/digits", source, LAYER_TYPE))
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    folder.mkdir(parents=True)
+    mount, unmount = (
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+        ["umount", str(folder)],
+    )
+    if subprocess.run(mount, capture_output=True, check=False, timeout=10).returncode != 0:
+        pytest.skip("needs the right to mount a disk")
+    try:
+        yield
+    finally:
+        subprocess.run(unmount, check=True, timeout=10)
+
+
+def write(file: Path, content: bytes) -> Path:
+    file.write_bytes(content)
+    return file
 
 
 def test_many_blobs_are_pushed_at_once(plain: RealRegistry):

@@ -122,8 +122,12 @@ def test_a_registry_that_keeps_nothing_is_given_up(fake: FakeRegistry, connect: 
 
 @pytest.mark.parametrize(
     "full",
-    [status(507), status(500, errors("UNKNOWN", "write /data: no space left on device"))],
-    ids=["507", "500"],
+    [
+        status(507),
+        status(500, errors("UNKNOWN", "write /data: no space left on device")),
+        status(500, b'{"errors":[{"code":"UNKNOWN","detail":{"Enclosed":{"Op":"write","Err":28}}}]}'),
+    ],
+    ids=["507", "words", "errno"],
 )
 def test_a_full_registry_is_told_at_once(
     fake: FakeRegistry, connect: Connect, weights: Uploaded, full: object, waits: list[float]
@@ -133,6 +137,8 @@ def test_a_full_registry_is_told_at_once(
         asyncio.run(connect().push_blob(REPOSITORY, weights.file, TYPE))
     assert "free space" in caught.value.remedy
     assert waits == []
+    (abandoned,) = fake.requests("DELETE")
+    assert abandoned.path.startswith("/v2/models/digits/blobs/uploads/u0")
 
 
 def test_a_file_that_changes_while_it_is_pushed_leaves_no_blob(

@@ -14,7 +14,7 @@ import attrs
 from modelyard.api import Conflict, ModelyardError, NotFound, StoreDamaged, Unavailable, UserError
 
 from modelyard_registry.distribution.messages import Reply, Request
-from modelyard_registry.distribution.retrying import FULL
+from modelyard_registry.distribution.retrying import is_full
 
 LONGEST_QUOTE = 200
 # names for statuses that decide more than one case
@@ -97,7 +97,7 @@ def _of_this_request(request: Request, reply: Reply, said: Said, place: str) -> 
 
 
 def _of_the_server(reply: Reply, because: str, place: str) -> ModelyardError:
-    if reply.status == HTTPStatus.INSUFFICIENT_STORAGE or FULL in reply.content:
+    if is_full(reply):
         return Unavailable("the registry is full", place=place, remedy="free space there and try again")
     if reply.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return UserError(

@@ -8,17 +8,19 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 import attrs
 
 from modelyard_registry.distribution.messages import Cut, Reply
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-FULL = b"no space left"
-"""How registries on a disk tell in a 500 that trying again will not help."""
+_FULL = re.compile(rb'no space left|"Err":28\b')
+"""How registries on a disk tell, in words or as an errno, that trying again will not help."""
 
 
 @attrs.frozen
@@ -85,4 +87,9 @@ async def persist(send: Callable[[], Awaitable[Reply]], patience: Patience) -> R
 
 def is_passing(reply: Reply) -> bool:
     """Say whether the same request may succeed later."""
-    return reply.status in RETRIED and FULL not in reply.content
+    return reply.status in RETRIED and not is_full(reply)
+
+
+def is_full(reply: Reply) -> bool:
+    """Say whether the registry has no room left."""
+    return reply.status == HTTPStatus.INSUFFICIENT_STORAGE or bool(_FULL.search(reply.content))

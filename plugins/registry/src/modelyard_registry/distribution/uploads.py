@@ -72,13 +72,17 @@ async def upload(session: Session, repository: str, source: Source, progress: Pr
     async with session.uploads:
         attempt = 0
         while await blob_size(session, repository, source.digest) is None:
+            one = _Upload(session, repository, source, progress)
             try:
-                await _Upload(session, repository, source, progress).run()
+                await one.run()
                 break
             except UploadLost as lost:
                 if not await session.limits.patience.rest(attempt):
                     raise lost.failure from lost
                 attempt += 1
+            except ModelyardError:
+                await _abandon(session, one.location, writing(repository))
+                raise
         progress(source.size, source.size)
 
 
@@ -91,11 +95,17 @@ async def mount(session: Session, repository: str, digest: str, source: str) -> 
             return True
         if reply.status != HTTPStatus.ACCEPTED:
             raise session.refusal(call, reply)
-        unwanted = Call("DELETE", session.next_url(call, reply), call.scopes)
-    # it began an upload instead; one that is left behind ends by itself
-    with suppress(ModelyardError):
-        await (await session.open(unwanted)).aclose()
+        begun = session.next_url(call, reply)
+    await _abandon(session, begun, call.scopes)
     return False
+
+
+async def _abandon(session: Session, location: str, scopes: frozenset[str]) -> None:
+    """Give the room of an upload back; tried once, since a registry clears old ones away by itself."""
+    if location:
+        call = Call("DELETE", location, scopes, is_repeatable=False)
+        with suppress(Cut, ModelyardError):
+            await (await session.attempt(call)).aclose()
 
 
 @attrs.define
