@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
+Act = Callable[["Handler"], bool]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -32,7 +33,7 @@ class Fault:
 
     method: str
     part: str
-    act: Callable[[Handler], bool]
+    act: Act
     times: int = 1
 
 
@@ -55,7 +56,7 @@ class FakeRegistry:
     def host(self) -> str:
         return self.url.removeprefix("http://")
 
-    def fail(self, method: str, part: str, act: Callable[[Handler], bool], times: int = 1) -> None:
+    def fail(self, method: str, part: str, act: Act, times: int = 1) -> None:
         self.faults.append(Fault(method, part, act, times))
 
     def keep(self, content: bytes) -> str:
@@ -179,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(201, docker_content_digest=digest)
 
 
-def status(code: int, content: bytes = b"", **headers: str) -> Callable[[Handler], bool]:
+def status(code: int, content: bytes = b"", **headers: str) -> Act:
     """Answer with a status, the request's body read."""
 
     def act(handler: Handler) -> bool:
@@ -189,7 +190,7 @@ def status(code: int, content: bytes = b"", **headers: str) -> Callable[[Handler
     return act
 
 
-def cut_upload_after(count: int) -> Callable[[Handler], bool]:
+def cut_upload_after(count: int) -> Act:
     """Keep so many bytes of a piece, then close the connection."""
 
     def act(handler: Handler) -> bool:
@@ -200,7 +201,7 @@ def cut_upload_after(count: int) -> Callable[[Handler], bool]:
     return act
 
 
-def cut_download_after(count: int) -> Callable[[Handler], bool]:
+def cut_download_after(count: int) -> Act:
     """Promise the whole blob, send so many bytes of it, then close the connection."""
 
     def act(handler: Handler) -> bool:

@@ -17,7 +17,7 @@ from modelyard_registry.distribution.logins.signing import AccessKey, Signing, s
 from modelyard_registry.distribution.messages import Request
 
 from plugins.registry.tests.distribution.conftest import Connect
-from plugins.registry.tests.distribution.fake import FakeRegistry, Handler, status
+from plugins.registry.tests.distribution.fake import Act, FakeRegistry, Handler, status
 
 NOW = dt.datetime(2030, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 
@@ -164,7 +164,7 @@ def test_a_registry_of_a_cloud_is_shown_the_exchanged_password(
 
 @pytest.mark.parametrize("answer", [status(403, b"canary"), status(200, b"canary"), status(200, b"[]")])
 def test_an_exchange_that_fails_is_named_and_not_quoted(
-    fake: FakeRegistry, elsewhere: FakeRegistry, connect: Connect, answer: object
+    fake: FakeRegistry, elsewhere: FakeRegistry, connect: Connect, answer: Act
 ):
     elsewhere.fail("GET", "/token", answer, times=100)
     fake.fail("HEAD", "", status(401, www_authenticate='Basic realm="x"'), times=100)

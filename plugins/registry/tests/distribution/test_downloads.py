@@ -14,6 +14,7 @@ from modelyard_registry.manifests import digest_of, encode
 from plugins.registry.tests.distribution.conftest import Connect
 from plugins.registry.tests.distribution.fake import (
     MANIFEST,
+    Act,
     FakeRegistry,
     Handler,
     cut_download_after,
@@ -132,7 +133,7 @@ def test_a_manifest_of_absurdly_many_layers_is_not_taken(fake: FakeRegistry, con
     ids=["503", "429", "drops"],
 )
 def test_a_registry_that_recovers_is_asked_again_later_and_later(
-    fake: FakeRegistry, connect: Connect, waits: list[float], failure: object, waited: list[float]
+    fake: FakeRegistry, connect: Connect, waits: list[float], failure: Act, waited: list[float]
 ):
     digest = fake.keep(CONTENT)
     fake.fail("GET", "/blobs/", failure, times=2)

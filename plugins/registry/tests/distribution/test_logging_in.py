@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +14,7 @@ import pytest
 from modelyard.api import Artifact, Unavailable, UserError
 
 from plugins.registry.tests.distribution.conftest import Clock, Connect
-from plugins.registry.tests.distribution.fake import FakeRegistry, Handler, status
+from plugins.registry.tests.distribution.fake import Act, FakeRegistry, Handler, status
 
 REPOSITORY = "models/digits"
 PASSWORD = "canary-password"
@@ -23,7 +22,7 @@ TOKEN = "canary-token"
 BASIC = f"Basic {base64.b64encode(f'somebody:{PASSWORD}'.encode()).decode()}"
 
 
-def wants_token(realm: str, *, token: str = TOKEN) -> Callable[[Handler], bool]:
+def wants_token(realm: str, *, token: str = TOKEN) -> Act:
     """Answer 401 to whoever does not carry the token."""
 
     def act(handler: Handler) -> bool:
@@ -43,7 +42,7 @@ def wants_password(handler: Handler) -> bool:
     return handler.answer(401, www_authenticate='Basic realm="fake"')
 
 
-def gives_token(token: str = TOKEN, **more: object) -> Callable[[Handler], bool]:
+def gives_token(token: str = TOKEN, **more: object) -> Act:
     return status(200, json.dumps({"token": token, **more}).encode())
 
 

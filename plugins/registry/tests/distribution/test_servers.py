@@ -22,7 +22,7 @@ prefix = "team/models"
 ca_file = "/etc/ssl/company.pem"
 auth = "docker"
 docker_login = "https://login.example/v1/"
-realms = ["auth.example", "Other.example:8443"]
+realms = ["auth.example:443", "Other.example:8443"]
 
 [registry.cloud]
 host = "123.ecr.region-1.cloud.example"

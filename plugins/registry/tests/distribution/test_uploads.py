@@ -12,6 +12,7 @@ from modelyard_registry.distribution.session import Limits
 
 from plugins.registry.tests.distribution.conftest import Connect, Uploaded
 from plugins.registry.tests.distribution.fake import (
+    Act,
     FakeRegistry,
     Handler,
     cut_upload_after,
@@ -79,7 +80,7 @@ FAILURES = {"drops": dropped, "502": status(502), "429": status(429, retry_after
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PATCH", "PUT"])
 def test_a_failing_registry_gets_the_blob_all_the_same(
-    fake: FakeRegistry, connect: Connect, weights: Uploaded, method: str, failure: object
+    fake: FakeRegistry, connect: Connect, weights: Uploaded, method: str, failure: Act
 ):
     fake.fail(method, "", failure, times=2)
     pushed = asyncio.run(connect(chunk_bytes=2000).push_blob(REPOSITORY, weights.file, TYPE))
@@ -109,6 +110,29 @@ def test_an_upload_whose_last_answer_was_lost_is_not_sent_again(
     assert sent(fake) == len(weights.content)
 
 
+@pytest.mark.parametrize("failure", [dropped, status(500)], ids=["drops", "500"])
+def test_an_upload_that_cannot_be_closed_at_once_is_not_sent_again(
+    fake: FakeRegistry, connect: Connect, weights: Uploaded, failure: Act
+):
+    fake.fail("PUT", "", failure, times=3)
+    pushed = asyncio.run(connect(chunk_bytes=2000).push_blob(REPOSITORY, weights.file, TYPE))
+    assert fake.blobs[pushed.digest] == weights.content
+    assert sent(fake) == len(weights.content)
+
+
+def test_an_upload_that_is_never_closed_is_given_up(fake: FakeRegistry, connect: Connect, weights: Uploaded):
+    fake.fail("PUT", "", status(500), times=1000)
+    with pytest.raises(Unavailable, match="500"):
+        asyncio.run(connect(chunk_bytes=2000).push_blob(REPOSITORY, weights.file, TYPE))
+    assert len(fake.asked) < 100
+
+
+def test_a_piece_of_absurd_size_is_not_asked_for(fake: FakeRegistry, connect: Connect, weights: Uploaded):
+    fake.headers["oci-chunk-min-length"] = "9" * 5000
+    asyncio.run(connect(chunk_bytes=2000).push_blob(REPOSITORY, weights.file, TYPE))
+    assert len(fake.requests("PATCH")) == 3
+
+
 def test_a_registry_that_keeps_nothing_is_given_up(fake: FakeRegistry, connect: Connect, weights: Uploaded):
     def swallow(handler: Handler) -> bool:
         handler.body()
@@ -130,7 +154,7 @@ def test_a_registry_that_keeps_nothing_is_given_up(fake: FakeRegistry, connect: 
     ids=["507", "words", "errno"],
 )
 def test_a_full_registry_is_told_at_once(
-    fake: FakeRegistry, connect: Connect, weights: Uploaded, full: object, waits: list[float]
+    fake: FakeRegistry, connect: Connect, weights: Uploaded, full: Act, waits: list[float]
 ):
     fake.fail("PATCH", "", full, times=100)
     with pytest.raises(Unavailable, match="full") as caught:

@@ -9,7 +9,7 @@ import attrs
 from modelyard.api import Artifact, Descriptor, NotFound
 
 from modelyard_registry.distribution.downloads import damaged
-from modelyard_registry.distribution.messages import of_bytes
+from modelyard_registry.distribution.messages import of_bytes, whole_number
 from modelyard_registry.distribution.platforms import INDEX_TYPES, MANIFEST_TYPES
 from modelyard_registry.distribution.scopes import deleting, reading, writing
 from modelyard_registry.distribution.session import Call, Session
@@ -40,12 +40,12 @@ async def describe(session: Session, repository: str, reference: str) -> Descrip
             raise absent(session, call)
         if reply.status != HTTPStatus.OK:
             raise session.refusal(call, reply)
-        digest, size = reply.header("docker-content-digest"), reply.header("content-length")
+        digest, size = reply.header("docker-content-digest"), whole_number(reply.header("content-length"))
         media_type = _media_type(reply.header("content-type"))
-    if not (digest and size.isdecimal()):
+    if not digest or size is None:
         return (await fetch(session, repository, reference)).descriptor
     _compare(session, call, digest, reference)
-    return Descriptor(media_type, digest, int(size))
+    return Descriptor(media_type, digest, size)
 
 
 async def fetch(session: Session, repository: str, reference: str) -> Document:

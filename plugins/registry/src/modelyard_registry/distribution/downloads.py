@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from modelyard.api import NotFound, StoreDamaged
 
-from modelyard_registry.distribution.messages import Cut, Reply
+from modelyard_registry.distribution.messages import Cut, Reply, whole_number
 from modelyard_registry.distribution.scopes import reading
 from modelyard_registry.distribution.session import Call, Session
 
@@ -25,8 +25,8 @@ async def blob_size(session: Session, repository: str, digest: str) -> int | Non
             return None
         if reply.status != HTTPStatus.OK:
             raise session.refusal(call, reply)
-        length = reply.header("content-length")
-        return int(length) if length.isdecimal() else -1
+        length = whole_number(reply.header("content-length"))
+        return -1 if length is None else length
 
 
 async def read(session: Session, repository: str, digest: str) -> AsyncGenerator[bytes, None]:

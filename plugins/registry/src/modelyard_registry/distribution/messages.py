@@ -6,6 +6,7 @@ No I/O but what a body's source does when it is read.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,7 @@ from modelyard.api import UserError
 from modelyard_registry.errors import unreadable_source
 
 PIECE_BYTES = 1024 * 1024
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class Cut(Exception):
@@ -68,6 +70,11 @@ class Reply(Protocol):
     async def aclose(self) -> None:
         """Give the connection back."""
         ...
+
+
+def whole_number(text: str) -> int | None:
+    """Read a header that is a count; None when it is none, or one that nothing real has."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def of_bytes(content: bytes) -> Body:

@@ -157,7 +157,7 @@ def _build(name: str, raw: Mapping[str, Any]) -> Server:
         ca_file=ca_file,
         auth=raw.get("auth", "docker"),
         docker_login=raw.get("docker_login", ""),
-        realms=frozenset(realm.lower() for realm in raw.get("realms", ())),
+        realms=frozenset(origin_of(f"https://{realm}").netloc for realm in raw.get("realms", ())),
         exchange_url=fill(raw.get("exchange_url", ""), parts),
         names=parts,
     )

@@ -19,7 +19,7 @@ import attrs
 from modelyard.api import ModelyardError, Unavailable
 
 from modelyard_registry.distribution.downloads import blob_size
-from modelyard_registry.distribution.messages import Body, Cut, Reply, of_bytes, of_file
+from modelyard_registry.distribution.messages import Body, Cut, Reply, of_bytes, of_file, whole_number
 from modelyard_registry.distribution.refusals import place_of
 from modelyard_registry.distribution.retrying import is_passing, told_seconds
 from modelyard_registry.distribution.scopes import writing
@@ -30,6 +30,7 @@ from modelyard_registry.manifests import digest_of
 Progress = Callable[[int, int], None]
 """Hears bytes sent so far, and of how many; the first number falls back when a piece is sent again."""
 
+ABANDON_SECONDS = 5.0
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 _LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
@@ -104,8 +105,9 @@ async def _abandon(session: Session, location: str, scopes: frozenset[str]) -> N
     """Give the room of an upload back; tried once, since a registry clears old ones away by itself."""
     if location:
         call = Call("DELETE", location, scopes, is_repeatable=False)
-        with suppress(Cut, ModelyardError):
-            await (await session.attempt(call)).aclose()
+        with suppress(Cut, ModelyardError, TimeoutError):
+            async with asyncio.timeout(ABANDON_SECONDS):
+                await (await session.attempt(call)).aclose()
 
 
 @attrs.define
@@ -126,10 +128,11 @@ class _Upload:
         if self.source.size <= self._piece_bytes(start):
             await self._send_whole()
             return
-        piece_bytes = self._piece_bytes(start)
-        while self.at < self.source.size:
-            await self._send_piece(min(self.at + piece_bytes, self.source.size))
-        await self._finish()
+        piece_bytes, is_closed = self._piece_bytes(start), False
+        while not is_closed:
+            while self.at < self.source.size:
+                await self._send_piece(min(self.at + piece_bytes, self.source.size))
+            is_closed = await self._finish()
 
     async def _start(self) -> Reply:
         call = Call("POST", f"{self.repository}/blobs/uploads/", self._scopes, body=of_bytes(b""))
@@ -140,8 +143,8 @@ class _Upload:
             return reply
 
     def _piece_bytes(self, start: Reply) -> int:
-        least = start.header("oci-chunk-min-length")
-        return max(self.session.limits.chunk_bytes, int(least) if least.isdecimal() else 0)
+        least = whole_number(start.header("oci-chunk-min-length")) or 0
+        return max(self.session.limits.chunk_bytes, least)
 
     async def _send_whole(self) -> None:
         body = self.source.body(0, self.source.size, self._told)
@@ -161,8 +164,16 @@ class _Upload:
             await self._stall(call, cut)
         await self._ask_how_far()
 
-    async def _finish(self) -> None:
-        await self._close(self._call("PUT", self._named(), {}, of_bytes(b"")))
+    async def _finish(self) -> bool:
+        """Say that every byte was sent; False = the registry lacks some, or should be told again."""
+        try:
+            await self._close(self._call("PUT", self._named(), {}, of_bytes(b"")))
+        except UploadLost:
+            if not await self.session.limits.patience.rest(self.stalls):
+                raise
+            await self._ask_how_far()
+            return False
+        return True
 
     async def _close(self, call: Call) -> None:
         try:
