@@ -14,7 +14,7 @@ import pytest
 from modelyard.api import Artifact, Unavailable, UserError
 
 from plugins.registry.tests.distribution.conftest import Clock, Connect
-from plugins.registry.tests.distribution.fake import Act, FakeRegistry, Handler, status
+from plugins.registry.tests.distribution.fake import Act, FakeRegistry, Handler, dropped, status
 
 REPOSITORY = "models/digits"
 PASSWORD = "canary-password"
@@ -249,6 +249,17 @@ def test_a_token_server_that_answers_nonsense_is_named(
     with pytest.raises(Unavailable, match="token server") as caught:
         asyncio.run(look(connect, environ))
     assert caught.value.place == f"{fake.url}/token"
+
+
+def test_a_token_server_that_does_not_answer_is_named_and_not_asked_for_ever(
+    fake: FakeRegistry, connect: Connect, environ: dict[str, str]
+):
+    fake.fail("GET", "/token", dropped, times=1000)
+    fake.fail("HEAD", "/v2/", wants_token(f"{fake.url}/token"), times=1000)
+    with pytest.raises(Unavailable) as caught:
+        asyncio.run(look(connect, environ))
+    assert caught.value.place == f"{fake.url}/token"
+    assert len(fake.requests("GET", "/token")) == 4
 
 
 def test_a_download_from_storage_elsewhere_goes_without_the_token(

@@ -8,7 +8,9 @@ import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from modelyard_registry.distribution.listing import next_page
 from modelyard_registry.distribution.places import UntrustedPlace, check_realm, follow, is_loopback, origin_of
+from modelyard_registry.distribution.refusals import place_of
 
 REGISTRY = origin_of("https://registry.example")
 LOCAL = origin_of("http://127.0.0.1:5000")
@@ -76,6 +78,20 @@ def test_any_other_realm_is_refused(realm: str):
 )
 def test_storage_elsewhere_is_followed(location: str, reached: str):
     assert follow("https://registry.example/v2/a/blobs/x", location, REGISTRY) == reached
+
+
+@example("http://[")
+@given(ADDRESSES | st.text())
+def test_no_location_raises_anything_else(location: str):
+    with contextlib.suppress(UntrustedPlace):
+        follow("https://registry.example/v2/", location, REGISTRY)
+    assert isinstance(place_of(location), str)
+    with contextlib.suppress(ValueError):
+        next_page("https://registry.example/v2/a/tags/list", f'<{location}>; rel="next"')
+
+
+def test_a_place_has_no_signature_and_no_password():
+    assert place_of("https://a:b@storage.example/x?signature=1#y") == "https://storage.example/x"
 
 
 @pytest.mark.parametrize(

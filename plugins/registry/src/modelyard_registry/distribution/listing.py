@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import urljoin
 
 from modelyard.api import StoreDamaged
 
-from modelyard_registry.distribution.places import UntrustedPlace, origin_of
+from modelyard_registry.distribution.places import UntrustedPlace, join, origin_of
 from modelyard_registry.distribution.refusals import place_of
 from modelyard_registry.distribution.scopes import reading
 from modelyard_registry.distribution.session import Call, Session
@@ -52,8 +51,8 @@ def next_page(current: str, link: str) -> str | None:
     found = _NEXT.search(link)
     if not found:
         return None
-    url: str = urljoin(current, found[1])
     try:
+        url = join(current, found[1])
         is_here = origin_of(url) == origin_of(current)
     except UntrustedPlace as failure:
         raise ValueError(f"its next page is nowhere: {failure}") from failure

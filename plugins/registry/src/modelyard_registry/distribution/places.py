@@ -77,9 +77,17 @@ def check_realm(realm: str, registry: Origin, allowed: Iterable[str]) -> None:
         raise UntrustedPlace(f"{found} would see the credentials without TLS")
 
 
+def join(current: str, location: str) -> str:
+    """Make an address that may be relative whole; `UntrustedPlace` when it is none."""
+    try:
+        return str(urljoin(current, location))
+    except ValueError as failure:
+        raise UntrustedPlace("the address cannot be read") from failure
+
+
 def follow(current: str, location: str, registry: Origin) -> str:
     """Turn a `Location` into the next address; storage elsewhere is fine, this machine's insides are not."""
-    url = urljoin(current, location)
+    url = join(current, location)
     found = origin_of(url)
     if found == registry:
         return url

@@ -32,7 +32,10 @@ class Said:
 
 def place_of(url: str) -> str:
     """Name an address without its query: signatures of storage stand there."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -50,6 +53,15 @@ def quote(text: str) -> str:
     """Make foreign words fit for a line of a terminal."""
     plain = "".join(letter if letter.isprintable() else "?" for letter in text[: LONGEST_QUOTE + 1])
     return plain if len(plain) <= LONGEST_QUOTE else f"{plain[:LONGEST_QUOTE]}..."
+
+
+def unreachable(url: str, why: Exception) -> Unavailable:
+    """Say that a server did not answer."""
+    return Unavailable(
+        f"the registry does not answer: {why}",
+        place=place_of(url),
+        remedy="look whether it runs and can be reached from here, then try again",
+    )
 
 
 def refuse(request: Request, reply: Reply, *, login: str) -> ModelyardError:

@@ -19,7 +19,7 @@ from modelyard_registry.distribution.logins.sources import find_credentials
 from modelyard_registry.distribution.messages import Body, Cut, Reply, Request
 from modelyard_registry.distribution.places import UntrustedPlace, follow, origin_of
 from modelyard_registry.distribution.reading import read_whole
-from modelyard_registry.distribution.refusals import place_of, quote, refuse
+from modelyard_registry.distribution.refusals import place_of, quote, refuse, unreachable
 from modelyard_registry.distribution.retrying import Patience, persist
 from modelyard_registry.distribution.servers import Server
 from modelyard_registry.distribution.transport import Timing, Transport
@@ -111,11 +111,7 @@ class Session:
 
     def unreachable(self, call: Call, cut: Cut) -> Unavailable:
         """Say that the registry did not answer."""
-        return Unavailable(
-            f"the registry does not answer: {cut}",
-            place=place_of(self.url(call)),
-            remedy="look whether it runs and can be reached from here, then try again",
-        )
+        return unreachable(self.url(call), cut)
 
     def next_url(self, call: Call, reply: Reply) -> str:
         """Say where the reply's `Location` leads; raises where it must not lead."""
@@ -137,7 +133,10 @@ class Session:
         return await find_credentials(self.server, self._environ, self._send)
 
     async def _send(self, request: Request) -> Reply:
-        return await persist(lambda: self._transport.open(request), self.limits.patience)
+        try:
+            return await persist(lambda: self._transport.open(request), self.limits.patience)
+        except Cut as cut:
+            raise unreachable(request.url, cut) from cut
 
     async def _logged_in(self, call: Call) -> Reply:
         sent = await self._login.header(call.scopes) if self._is_ours(self.url(call)) else {}
