@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from modelyard_registry.distribution.session import Limits
 from modelyard_registry.distribution.transport import Timing
 
 from plugins.registry.tests.distribution.fake import FakeRegistry, served
+from plugins.registry.tests.distribution.real import RealRegistry, running
 
 Connect = Callable[..., DistributionRegistry]
 
@@ -93,3 +96,18 @@ def weights(tmp_path: Path) -> Uploaded:
     content = bytes(range(256)) * 20
     (tmp_path / "weights").write_bytes(content)
     return Uploaded(content, tmp_path / "weights")
+
+
+@pytest.fixture
+def environ(fake: FakeRegistry, tmp_path: Path) -> dict[str, str]:
+    """The environment of somebody who is logged in to `fake`."""
+    auth = base64.b64encode(b"somebody:canary-password").decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {fake.host: {"auth": auth}}}))
+    return {"DOCKER_CONFIG": str(tmp_path)}
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[RealRegistry]:
+    """The distribution project's own server, open to everybody on this machine."""
+    with running(tmp_path / "plain") as real:
+        yield real

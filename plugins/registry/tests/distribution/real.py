@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import http.client
+import json
 import shutil
 import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import attrs
 import pytest
+from modelyard_registry.distribution import DistributionRegistry
+from modelyard_registry.distribution.servers import parse_servers
+from modelyard_registry.distribution.session import Limits
 
 BINARY = "docker-registry"
+T = TypeVar("T")
 START_SECONDS = 20.0
 USER, PASSWORD = "somebody", "open sesame"
 
@@ -69,6 +77,31 @@ def running(
     finally:
         process.kill()
         process.wait()
+
+
+def connect(
+    real: RealRegistry, environ: Mapping[str, str] | None = None, limits: Limits | None = None, **more: str
+) -> DistributionRegistry:
+    lines = [
+        "[registry.real]",
+        f'host = "{real.host}"',
+        *(f'{key} = "{value}"' for key, value in more.items()),
+    ]
+    if real.ca_file:
+        lines.append(f'ca_file = "{real.ca_file}"')
+    (server,), mistakes = parse_servers("\n".join(lines).encode())
+    assert not mistakes
+    return DistributionRegistry(server, environ or {"HOME": str(real.folder)}, limits or Limits())
+
+
+def logged_in(real: RealRegistry, password: str = PASSWORD) -> dict[str, str]:
+    auth = base64.b64encode(f"{USER}:{password}".encode()).decode()
+    (real.folder / "config.json").write_text(json.dumps({"auths": {real.host: {"auth": auth}}}))
+    return {"DOCKER_CONFIG": str(real.folder)}
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
 
 
 def _await_answer(process: subprocess.Popen[bytes], registry: RealRegistry) -> None:
