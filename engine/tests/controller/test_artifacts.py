@@ -9,7 +9,18 @@ from typing import Any
 
 import attrs
 import pytest
-from modelyard.api import CodeRef, EnvironmentUnsolvable, ModelRef, ServiceSpec, SnapshotLimits, Unavailable
+from modelyard.api import (
+    CodeRef,
+    EnvironmentUnsolvable,
+    ModelRef,
+    ModelyardError,
+    NotFound,
+    ServiceSpec,
+    SnapshotLimits,
+    StoreDamaged,
+    Unavailable,
+    UserError,
+)
 from modelyard.controller import artifacts as module
 from modelyard.controller.artifacts import LocalArtifacts
 from modelyard.controller.ports import Inspection
@@ -42,6 +53,17 @@ def spec(tmp_path: Path) -> ServiceSpec:
 def local(tmp_path: Path) -> LocalArtifacts:
     home = find_home({"MODELYARD_HOME": str(tmp_path / "home")})
     return LocalArtifacts(home, EmptyHost(), registry="local", limits=SnapshotLimits())  # type: ignore[arg-type]
+
+
+@attrs.frozen
+class Refusing:
+    """A registry that lets go of nothing."""
+
+    failure: Exception
+
+    async def delete(self, repository: str, reference: str) -> None:
+        assert (repository, reference) == ("code/digits", "1")
+        raise self.failure
 
 
 @pytest.fixture
@@ -110,3 +132,28 @@ def test_what_was_asked_for_is_known_without_resolving(inspect: Callable[..., In
 def test_requirements_without_a_solution_fail_the_plan_already(inspect: Callable[..., Inspection]):
     with pytest.raises(EnvironmentUnsolvable):
         inspect(no_solution)
+
+
+@pytest.mark.parametrize(
+    "failure", [UserError("deletion is off"), Unavailable("no answer"), NotFound("gone")]
+)
+def test_a_registry_that_lets_go_of_nothing_stops_no_deploy(
+    failure: ModelyardError, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    home = find_home({"MODELYARD_HOME": str(tmp_path / "home")})
+    host: Any = EmptyHost({"local": Refusing(failure)})
+    asyncio.run(
+        LocalArtifacts(home, host, registry="local", limits=SnapshotLimits()).discard("digits", [1], [])
+    )
+    assert [record.message for record in caplog.records] == (
+        [] if isinstance(failure, NotFound) else [f"the registry keeps code/digits:1: {failure}"]
+    )
+
+
+def test_a_damaged_registry_is_told_when_records_are_discarded(tmp_path: Path):
+    home = find_home({"MODELYARD_HOME": str(tmp_path / "home")})
+    host: Any = EmptyHost({"local": Refusing(StoreDamaged("the index is no JSON"))})
+    with pytest.raises(StoreDamaged):
+        asyncio.run(
+            LocalArtifacts(home, host, registry="local", limits=SnapshotLimits()).discard("digits", [1], [])
+        )

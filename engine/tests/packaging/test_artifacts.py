@@ -19,6 +19,7 @@ from modelyard.api import (
     SnapshotError,
     SnapshotLimits,
     SystemError_,
+    Unavailable,
 )
 from modelyard.packaging import (
     materialise,
@@ -87,6 +88,50 @@ def test_a_model_has_one_titled_layer_a_file(model: ModelRef, tmp_path: Path):
     stored(shelf, model, tmp_path)
     layers = shelf.manifests["models/digits", "4"].layers
     assert [layer.annotations[TITLE] for layer in layers] == ["sub/labels.txt", "weights.bin"]
+
+
+@attrs.define
+class Slow(Shelf):
+    """Takes a turn of the loop for each blob, and refuses those after the first few."""
+
+    takes: int = 100
+    begun: int = 0
+    under_way: int = 0
+    most: int = 0
+
+    async def push_blob(self, repository: str, source: Path | bytes, media_type: str):
+        self.begun += 1
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(0.001)
+        self.under_way -= 1
+        if self.begun > self.takes:
+            raise Unavailable("no more")
+        return await super().push_blob(repository, source, media_type)
+
+
+@pytest.fixture
+def many(tmp_path: Path):
+    (tmp_path / "many").mkdir()
+    for number in range(40):
+        (tmp_path / "many" / f"{number:02}").write_text(str(number))
+    return ModelRef("many", str(tmp_path / "many"), "1")
+
+
+def test_files_are_pushed_some_at_once_and_stay_in_order(many: ModelRef, tmp_path: Path):
+    shelf = Slow()
+    stored(shelf, many, tmp_path)
+    layers = shelf.manifests["models/many", "1"].layers
+    assert [layer.annotations[TITLE] for layer in layers] == [f"{number:02}" for number in range(40)]
+    assert 1 < shelf.most <= 8
+
+
+def test_after_a_failure_no_further_file_is_pushed(many: ModelRef, tmp_path: Path):
+    shelf = Slow(takes=3)
+    with pytest.raises(Unavailable):
+        stored(shelf, many, tmp_path)
+    assert shelf.begun < 20
+    assert not shelf.manifests
 
 
 def test_wrong_bytes_of_a_registry_are_refused_and_not_kept(model: ModelRef, tmp_path: Path):

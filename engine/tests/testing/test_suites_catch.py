@@ -107,6 +107,11 @@ class NeverDeletes(InMemoryRegistry):
         await self.resolve(repository, reference)
 
 
+class ForgetsConfigurations(InMemoryRegistry):
+    async def push(self, repository: str, artifact: Artifact, *, tag: str = "") -> Descriptor:
+        return await super().push(repository, attrs.evolve(artifact, config=None), tag=tag)
+
+
 REGISTRIES = RegistryConformance()
 
 
@@ -115,6 +120,8 @@ REGISTRIES = RegistryConformance()
     [
         (REGISTRIES.test_a_pushed_blob_is_read_back_whole, Lossy()),
         (REGISTRIES.test_a_manifest_whose_blob_is_missing_is_refused, TakesAnything()),
+        (REGISTRIES.test_an_image_is_pulled_with_its_configuration, ForgetsConfigurations()),
+        (REGISTRIES.test_an_image_whose_configuration_is_missing_is_refused, ForgetsConfigurations()),
         (REGISTRIES.test_a_deleted_tag_is_not_found, NeverDeletes()),
     ],
 )

@@ -28,6 +28,8 @@ class Artifact:
     artifact_type: str
     layers: tuple[Descriptor, ...]
     annotations: Mapping[str, str] = attrs.field(factory=dict)
+    config: Descriptor | None = None
+    """The configuration blob of an image, whose media type is then the artifact's type; None for the rest."""
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ Heavy work runs in threads, so that the loop keeps looking after what serves.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from modelyard.api import (
     SnapshotError,
     SnapshotLimits,
     Unavailable,
+    UserError,
 )
 from modelyard.control import wish
 from modelyard.controller.ports import Built, Inspection, Kept, OnLine
@@ -48,6 +49,8 @@ from modelyard.packaging import (
     take_snapshot,
 )
 from modelyard.processes import Home
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 20.0
 """What a plan may spend on resolving, well within what its caller waits."""
@@ -138,13 +141,21 @@ class LocalArtifacts:
         return explain_miss(old, new)
 
     async def discard(self, service: str, revisions: Sequence[int], folders: Sequence[str]) -> None:
-        """Remove trees and the registry's records; what is gone already is fine."""
+        """Remove trees, and the registry's records as far as it lets go of them."""
         async with self._trees:
             await asyncio.to_thread(_remove_trees, [Path(one) for one in folders])
             await asyncio.to_thread(_remove_unlinked, self._home.models / "blobs")
         for number in revisions:
-            with contextlib.suppress(NotFound):
-                await self._registry().delete(f"code/{service}", str(number))
+            await self._forget(f"code/{service}", str(number))
+
+    async def _forget(self, repository: str, tag: str) -> None:
+        try:
+            await self._registry().delete(repository, tag)
+        except NotFound:
+            return
+        except (UserError, Unavailable) as failure:
+            # deletion may be off there, or the server away: an old record costs disk, not a deploy
+            log.warning("the registry keeps %s:%s: %s", repository, tag, failure)
 
     def _registry(self) -> Registry:
         registry = self._host.registries.get(self._registry_name)

@@ -27,12 +27,26 @@ TITLE = "org.opencontainers.image.title"
 SNAPSHOT_ANNOTATION = "dev.modelyard.snapshot"
 _REPOSITORY_PART = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
 _NAME_DIGITS = 8
+_FILES_AT_ONCE = 8
+"""A registry over a network answers many small files at once as fast as one; its client bounds its uploads."""
 
 
 async def store_models(registry: Registry, ref: ModelRef, snapshot: Snapshot, root: Path) -> Descriptor:
     """Store one model, whose contents `materialise_models` put under `root`, as `models/<name>:<version>`."""
     repository = model_repository(ref.name)
-    layers = [await _push_file(registry, repository, entry, root) for entry in snapshot.files]
+    turn = asyncio.Semaphore(_FILES_AT_ONCE)
+
+    async def push(entry: FileEntry) -> Descriptor:
+        async with turn:
+            return await _push_file(registry, repository, entry, root)
+
+    pushing = [asyncio.ensure_future(push(entry)) for entry in snapshot.files]
+    try:
+        layers = await asyncio.gather(*pushing)
+    finally:
+        # after a failure the others are of no use
+        for one in pushing:
+            one.cancel()
     artifact = Artifact(MODEL_TYPE, tuple(layers), {TITLE: ref.name, SNAPSHOT_ANNOTATION: snapshot.digest})
     return await registry.push(repository, artifact, tag=ref.version)
 

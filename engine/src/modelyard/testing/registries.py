@@ -47,8 +47,8 @@ class InMemoryRegistry:
 
     async def push(self, repository: str, artifact: Artifact, *, tag: str = "") -> Descriptor:
         """Store a manifest, then move the tag."""
-        for layer in artifact.layers:
-            self._blob(repository, layer.digest)
+        for blob in (*artifact.layers, *([artifact.config] if artifact.config else ())):
+            self._blob(repository, blob.digest)
         descriptor = _describe(artifact)
         self._manifests[repository][descriptor.digest] = artifact
         if tag:

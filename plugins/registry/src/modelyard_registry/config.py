@@ -1,7 +1,7 @@
-"""Where the layout is: `$MODELYARD_REGISTRY_ROOT`, else the registry folder of the engine's home.
+"""Where the layout and the list of servers are: `$MODELYARD_REGISTRY_ROOT`, `$MODELYARD_REGISTRIES`.
 
-A plugin may not ask the engine's own rooms, so the engine's rule stands here a second time;
-a test holds the two equal.
+Else both lie in the engine's home. A plugin may not ask the engine's own rooms, so the engine's rule stands
+here a second time; a test holds the two equal.
 """
 
 from __future__ import annotations
@@ -11,10 +11,21 @@ from pathlib import Path
 
 
 def find_root(environ: Mapping[str, str]) -> Path:
-    """Work out the folder from the environment; creates nothing."""
+    """Work out the layout's folder from the environment; creates nothing."""
     if root := environ.get("MODELYARD_REGISTRY_ROOT"):
         return Path(root).expanduser().resolve()
+    return _find_state(environ) / "registry"
+
+
+def find_servers_file(environ: Mapping[str, str]) -> Path:
+    """Work out where the list of registry servers is; it need not exist."""
+    if file := environ.get("MODELYARD_REGISTRIES"):
+        return Path(file).expanduser().resolve()
+    return _find_state(environ) / "registries.toml"
+
+
+def _find_state(environ: Mapping[str, str]) -> Path:
     if home := environ.get("MODELYARD_HOME"):
-        return Path(home).expanduser().resolve() / "registry"
+        return Path(home).expanduser().resolve()
     user = Path(environ.get("HOME") or Path.home())
-    return Path(environ.get("XDG_STATE_HOME") or user / ".local/state") / "modelyard" / "registry"
+    return Path(environ.get("XDG_STATE_HOME") or user / ".local/state") / "modelyard"

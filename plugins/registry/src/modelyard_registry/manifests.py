@@ -25,19 +25,27 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
+def config_of(artifact: Artifact) -> Descriptor:
+    """Say which configuration blob the manifest names."""
+    return artifact.config or Descriptor(EMPTY_TYPE, digest_of(EMPTY_CONFIG), len(EMPTY_CONFIG))
+
+
+def blobs_of(artifact: Artifact) -> tuple[Descriptor, ...]:
+    """Say which blobs must be present before the manifest: its configuration, then its layers."""
+    return (config_of(artifact), *artifact.layers)
+
+
 def encode(artifact: Artifact) -> bytes:
     """Write an artifact as a manifest, keys sorted and without spaces."""
+    config = config_of(artifact)
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
-        "artifactType": artifact.artifact_type,
-        "config": {
-            "mediaType": EMPTY_TYPE,
-            "digest": digest_of(EMPTY_CONFIG),
-            "size": len(EMPTY_CONFIG),
-        },
+        "config": _encode_descriptor(config),
         "layers": [_encode_descriptor(layer) for layer in artifact.layers],
     }
+    if artifact.artifact_type != config.media_type:
+        manifest["artifactType"] = artifact.artifact_type
     if artifact.annotations:
         manifest["annotations"] = dict(artifact.annotations)
     return json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
@@ -46,13 +54,15 @@ def encode(artifact: Artifact) -> bytes:
 def decode(content: bytes) -> Artifact:
     """Read a manifest; `ValueError` says what is wrong with it."""
     manifest = _mapping(json.loads(content), "the manifest")
+    if not isinstance(manifest.get("layers"), list):
+        raise ValueError("it has no list of layers")  # noqa: TRY004  one kind of error for every damage
+    config = decode_descriptor(manifest.get("config"))
     return Artifact(
         # images without an artifact type are told by their configuration's type
-        artifact_type=_text(
-            manifest.get("artifactType") or _mapping(manifest["config"], "config")["mediaType"]
-        ),
+        artifact_type=_text(manifest.get("artifactType") or config.media_type),
         layers=tuple(decode_descriptor(layer) for layer in manifest["layers"]),
         annotations=_annotations(manifest),
+        config=None if config.media_type == EMPTY_TYPE else config,
     )
 
 
@@ -81,7 +91,7 @@ def decode_descriptor(raw: object) -> Descriptor:
         return Descriptor(
             media_type=_text(entry["mediaType"]),
             digest=_text(entry["digest"]),
-            size=int(entry["size"]),
+            size=_size(entry["size"]),
             annotations=_annotations(entry),
         )
     except (KeyError, TypeError) as failure:
@@ -107,6 +117,12 @@ def _annotations(entry: Mapping[str, Any]) -> dict[str, str]:
 def _mapping(value: object, what: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{what} is no mapping")  # noqa: TRY004  one kind of error for every damage
+    return value
+
+
+def _size(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no size")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Hook implementations of the registry plugin; the work is in `registry`."""
+"""Hook implementations of the registry plugin; the work is in `layout` and `distribution`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 from modelyard.api import Maturity, Registry
 from modelyard.hookspecs import hookimpl
 
-from modelyard_registry.config import find_root
-from modelyard_registry.registry import OciLayoutRegistry
+from modelyard_registry.config import find_root, find_servers_file
+from modelyard_registry.distribution import DistributionRegistry, read_servers
+from modelyard_registry.layout import OciLayoutRegistry
 
 api_level = 1
 maturity = Maturity.BETA
@@ -16,5 +17,6 @@ maturity = Maturity.BETA
 
 @hookimpl
 def offer_registries() -> list[Registry]:
-    """Offer the OCI layout in the engine's home."""
-    return [OciLayoutRegistry(find_root(os.environ))]
+    """Offer the OCI layout in the engine's home, and every server that the user lists."""
+    servers = read_servers(find_servers_file(os.environ))
+    return [OciLayoutRegistry(find_root(os.environ)), *map(DistributionRegistry, servers)]

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from pathlib import Path
 
+import attrs
 import pytest
 
 from modelyard.api import Artifact, Descriptor, Maturity, ModelyardError, NotFound, Registry
@@ -13,6 +14,8 @@ from modelyard.api import Artifact, Descriptor, Maturity, ModelyardError, NotFou
 MODELS = "models/digits"
 COPIES = "models/copy"
 BLOB_TYPE = "application/octet-stream"
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 CONTENT = b"weights" * 40_000  # more than one chunk of any sensible size
 ABSENT = f"sha256:{hashlib.sha256(b'never pushed').hexdigest()}"
 
@@ -105,6 +108,29 @@ class RegistryConformance:
 
         asyncio.run(case())
 
+    def test_an_image_is_pulled_with_its_configuration(self, registry: Registry) -> None:
+        """Its artifact type is the configuration's media type, as it is for images of other tools."""
+
+        async def case() -> None:
+            image = await _image(registry)
+            await registry.push(MODELS, image, tag="image")
+            assert await registry.pull(MODELS, "image") == image
+
+        asyncio.run(case())
+
+    def test_an_image_whose_configuration_is_missing_is_refused(self, registry: Registry) -> None:
+        """As for any other blob, and its tag does not appear."""
+        absent = Descriptor(media_type=CONFIG_TYPE, digest=ABSENT, size=12)
+
+        async def case() -> None:
+            image = attrs.evolve(await _image(registry), config=absent)
+            with pytest.raises(ModelyardError):
+                await registry.push(MODELS, image, tag="image")
+            with pytest.raises(NotFound):
+                await registry.resolve(MODELS, "image")
+
+        asyncio.run(case())
+
     def test_a_tag_moves_to_what_was_pushed_last(self, registry: Registry) -> None:
         """One tag, one manifest."""
 
@@ -167,6 +193,12 @@ async def _artifact(registry: Registry, content: bytes) -> Artifact:
     return Artifact(
         artifact_type="application/vnd.modelyard.test", layers=(layer,), annotations={"author": "a test"}
     )
+
+
+async def _image(registry: Registry) -> Artifact:
+    layer = await registry.push_blob(MODELS, CONTENT, LAYER_TYPE)
+    config = await registry.push_blob(MODELS, b'{"architecture":"amd64","os":"linux"}', CONFIG_TYPE)
+    return Artifact(artifact_type=CONFIG_TYPE, layers=(layer,), config=config)
 
 
 async def _read(registry: Registry, repository: str, digest: str) -> bytes:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from modelyard_registry.index import Index
-from modelyard_registry.layout import Layout
+from modelyard_registry.layout.folder import Layout
+from modelyard_registry.layout.index import Index
 from modelyard_registry.manifests import below
 
 

@@ -17,9 +17,9 @@ import attrs
 from modelyard.api import Artifact, Descriptor, Maturity, NotFound
 
 from modelyard_registry import manifests
-from modelyard_registry.collecting import collect
 from modelyard_registry.errors import absent, damaged_blob, told_plainly, unreadable_source
-from modelyard_registry.layout import CHUNK_BYTES, Layout, chunks_of
+from modelyard_registry.layout.collecting import collect
+from modelyard_registry.layout.folder import CHUNK_BYTES, Layout, chunks_of
 from modelyard_registry.names import check_digest, check_reference, check_repository, check_tag, is_digest
 
 GRACE_SECONDS = 3600.0
@@ -63,8 +63,8 @@ class OciLayoutRegistry:
         check_repository(repository)
         if tag:
             check_tag(tag)
-        for layer in artifact.layers:
-            check_digest(layer.digest)
+        for blob in manifests.blobs_of(artifact):
+            check_digest(blob.digest)
         return await asyncio.to_thread(self._push, repository, artifact, tag)
 
     async def pull(self, repository: str, reference: str) -> Artifact:
@@ -143,14 +143,12 @@ class OciLayoutRegistry:
         return manifest
 
     def _require_blobs(self, artifact: Artifact) -> None:
-        for layer in artifact.layers:
-            path = self.layout.blob(layer.digest)
+        for blob in manifests.blobs_of(artifact):
+            path = self.layout.blob(blob.digest)
             if not path.exists():
-                raise absent(f"blob {layer.digest}, which the manifest names", self.root)
-            if path.stat().st_size != layer.size:
-                raise damaged_blob(
-                    path, f"it has {path.stat().st_size} bytes, the manifest says {layer.size}"
-                )
+                raise absent(f"blob {blob.digest}, which the manifest names", self.root)
+            if path.stat().st_size != blob.size:
+                raise damaged_blob(path, f"it has {path.stat().st_size} bytes, the manifest says {blob.size}")
 
     def _pull(self, digest: str) -> Artifact:
         path = self.layout.blob(digest)

@@ -19,9 +19,9 @@ from pathlib import Path
 import attrs
 from modelyard.api import Unavailable
 
-from modelyard_registry import index as indexes
 from modelyard_registry.errors import damaged_layout
-from modelyard_registry.index import Index
+from modelyard_registry.layout import index as indexes
+from modelyard_registry.layout.index import Index
 
 CHUNK_BYTES = 1024 * 1024
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'

@@ -18,12 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from modelyard.api import Artifact, Descriptor, ModelyardError, NotFound, StoreDamaged, Unavailable, UserError
-from modelyard_registry import OciLayoutRegistry, index
-from modelyard_registry.index import Index
-from modelyard_registry.layout import Layout
+from modelyard_registry.layout import OciLayoutRegistry, index
+from modelyard_registry.layout.folder import Layout
+from modelyard_registry.layout.index import Index
 
 REPOSITORY = "models/digits"
 TYPE = "application/vnd.modelyard.test"
+SIZELESS = b'{"manifests": [{"mediaType": "t", "digest": "d", "size": 1e999}]}'
 T = TypeVar("T")
 
 
@@ -133,7 +134,7 @@ def test_a_damaged_manifest_names_its_file(registry: OciLayoutRegistry, wrong: b
     assert caught.value.place == str(path)
 
 
-@pytest.mark.parametrize("wrong", [b"", b"{", b"[]", b'{"manifests": [1]}', b'{"manifests": [{}]}'])
+@pytest.mark.parametrize("wrong", [b"", b"{", b"[]", b'{"manifests": [1]}', b'{"manifests": [{}]}', SIZELESS])
 def test_a_damaged_index_names_its_file_and_is_left_as_it_is(registry: OciLayoutRegistry, wrong: bytes):
     run(push(registry, b"weights"))
     registry.layout.index_file.write_bytes(wrong)
