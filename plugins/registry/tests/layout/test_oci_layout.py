@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
-import hashlib
 import json
 import multiprocessing
 import os
 import shutil
 import subprocess
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -22,49 +18,9 @@ from modelyard_registry.layout import OciLayoutRegistry, index
 from modelyard_registry.layout.folder import Layout
 from modelyard_registry.layout.index import Index
 
-REPOSITORY = "models/digits"
-TYPE = "application/vnd.modelyard.test"
+from plugins.registry.tests.layout.pushing import REPOSITORY, TYPE, blob_files, hex_of, push, read, run
+
 SIZELESS = b'{"manifests": [{"mediaType": "t", "digest": "d", "size": 1e999}]}'
-T = TypeVar("T")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def registry(tmp_path: Path, clock: Clock) -> OciLayoutRegistry:
-    return OciLayoutRegistry(tmp_path / "registry", clock=clock)
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(work)
-
-
-async def push(registry: OciLayoutRegistry, content: bytes, tag: str = "1") -> Descriptor:
-    layer = await registry.push_blob(REPOSITORY, content, "application/octet-stream")
-    return await registry.push(REPOSITORY, Artifact(TYPE, (layer,), {"author": "a test"}), tag=tag)
-
-
-async def read(registry: OciLayoutRegistry, digest: str) -> bytes:
-    return b"".join([chunk async for chunk in registry.read_blob(REPOSITORY, digest)])
-
-
-def blob_files(registry: OciLayoutRegistry) -> set[str]:
-    return {file.name for file in registry.layout.blobs.iterdir()}
-
-
-def hex_of(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def test_the_folder_is_an_image_layout_as_other_tools_read_it(registry: OciLayoutRegistry):
@@ -189,91 +145,12 @@ def test_a_folder_that_is_made_while_it_is_read_is_no_damage(
     assert run(registry.resolve(REPOSITORY, "1")) == pushed
 
 
-def test_a_digest_stays_readable_after_its_tag_moved_on(registry: OciLayoutRegistry):
-    old, new = run(push(registry, b"old")), run(push(registry, b"new"))
-    assert run(registry.resolve(REPOSITORY, "1")) == new
-    assert run(registry.resolve(REPOSITORY, old.digest)) == old
-
-
-def test_deleting_a_digest_takes_its_tags_along(registry: OciLayoutRegistry):
-    pushed = run(push(registry, b"weights"))
-    run(push(registry, b"weights", tag="2"))
-    run(registry.delete(REPOSITORY, pushed.digest))
-    for reference in ("1", "2", pushed.digest):
-        with pytest.raises(NotFound):
-            run(registry.resolve(REPOSITORY, reference))
-
-
-def test_blobs_nothing_names_are_collected_after_their_grace(registry: OciLayoutRegistry, clock: Clock):
-    run(push(registry, b"shared", tag="1"))
-    gone, kept = run(push(registry, b"gone", tag="2")), run(push(registry, b"kept", tag="3"))
-    run(registry.delete(REPOSITORY, "2"))
-    assert gone.digest.removeprefix("sha256:") in blob_files(registry)
-    clock.now += registry.grace_seconds + 1
-    run(push(registry, b"young", tag="4"))
-    run(registry.delete(REPOSITORY, "4"))
-    files = blob_files(registry)
-    assert not {gone.digest.removeprefix("sha256:"), hex_of(b"gone")} & files
-    assert {
-        kept.digest.removeprefix("sha256:"),
-        hex_of(b"kept"),
-        hex_of(b"shared"),
-        hex_of(b"young"),
-    } <= files
-
-
-def test_a_blob_somebody_just_asked_for_is_not_collected(registry: OciLayoutRegistry, clock: Clock):
-    layer = run(registry.push_blob(REPOSITORY, b"weights", TYPE))
-    other = run(registry.push_blob(REPOSITORY, b"forgotten", TYPE))
-    clock.now += registry.grace_seconds + 1
-    assert run(registry.has_blob(REPOSITORY, layer.digest))
-    run(push(registry, b"x"))
-    run(registry.delete(REPOSITORY, "1"))
-    assert run(registry.has_blob(REPOSITORY, layer.digest))
-    assert not run(registry.has_blob(REPOSITORY, other.digest))
-
-
-def test_collection_keeps_everything_while_a_manifest_cannot_be_read(
-    registry: OciLayoutRegistry, clock: Clock
-):
-    broken = run(push(registry, b"broken", tag="1"))
-    run(push(registry, b"old", tag="2"))
-    registry.layout.blob(broken.digest).write_bytes(b"{")
-    clock.now += registry.grace_seconds + 1
-    run(registry.delete(REPOSITORY, "2"))
-    assert {hex_of(b"broken"), hex_of(b"old")} <= blob_files(registry)
-
-
-def test_what_a_killed_writer_left_is_swept(registry: OciLayoutRegistry, clock: Clock):
-    run(push(registry, b"weights"))
-    left = registry.layout.blobs / ".incoming-abc"
-    left.write_bytes(b"half")
-    os.utime(left, (clock.now, clock.now))
-    clock.now += registry.grace_seconds + 1
-    run(push(registry, b"x", tag="2"))
-    run(registry.delete(REPOSITORY, "2"))
-    assert not left.exists()
-
-
-def test_entries_of_other_tools_survive(registry: OciLayoutRegistry, clock: Clock):
-    run(push(registry, b"weights"))
-    foreign = run(registry.push_blob(REPOSITORY, b'{"schemaVersion": 2, "layers": []}', TYPE))
-    document = json.loads(registry.layout.index_file.read_text())
-    entry = {"mediaType": TYPE, "digest": foreign.digest, "size": foreign.size, "annotations": {"a": "b"}}
-    document["manifests"].append(entry)
-    registry.layout.index_file.write_text(json.dumps(document))
-    clock.now += registry.grace_seconds + 1
-    run(registry.delete(REPOSITORY, "1"))
-    assert json.loads(registry.layout.index_file.read_text())["manifests"] == [entry]
-    assert run(registry.has_blob(REPOSITORY, foreign.digest))
-
-
 def _push_many(root: Path, writer: int, start: object) -> None:
     registry = OciLayoutRegistry(root)
     start.wait()  # type: ignore[attr-defined]  # an Event has no public type
     for number in range(8):
-        asyncio.run(push(registry, f"{writer}-{number}".encode(), tag=f"{writer}-{number}"))
-        asyncio.run(push(registry, b"shared", tag="latest"))
+        run(push(registry, f"{writer}-{number}".encode(), tag=f"{writer}-{number}"))
+        run(push(registry, b"shared", tag="latest"))
 
 
 def test_processes_that_push_at_once_lose_no_tag(tmp_path: Path):
