@@ -44,6 +44,9 @@ from modelyard.api.events import (
     ReplicaFailed,
     Scaled,
 )
+from modelyard.api.platforms import (
+    Platform,
+)
 from modelyard.api.plugins import (
     API_LEVEL,
     SERVED_API_LEVELS,
@@ -155,6 +158,7 @@ __all__ = [
     "OperationState",
     "Plan",
     "Planned",
+    "Platform",
     "PluginBroken",
     "PluginFailed",
     "PluginRecord",

@@ -18,10 +18,9 @@ from typing import Any, TypeVar
 
 import attrs
 import pytest
-from modelyard.api import Artifact, Descriptor, NotFound, Registry, UserError
+from modelyard.api import Artifact, Descriptor, NotFound, Platform, Registry, UserError
 from modelyard.testing import RegistryConformance
 from modelyard_registry.distribution import DistributionRegistry
-from modelyard_registry.distribution.platforms import Platform
 from modelyard_registry.distribution.servers import parse_servers
 from modelyard_registry.distribution.session import Limits
 from modelyard_registry.manifests import INDEX_TYPE
