@@ -1,10 +1,25 @@
 """Container images: assembled in layers straight into a registry, without a daemon and without root.
 
-Lives here: layers that are the same for the same content. Never here: solving environments, running
-anything, what a service is. May import `processes` and `api`.
+Lives here: layers that are the same for the same content, configurations, bases, assembling. Never here:
+solving environments, running anything, what a service is. May import `environments`, `processes` and `api`.
 """
 
+from modelyard.images.assembling import assemble
+from modelyard.images.bases import find_base
+from modelyard.images.images import Addition, Base, Image, Part, Repository, Start
 from modelyard.images.platforms import platform_of
 from modelyard.images.trees import list_files, list_tree
 
-__all__ = ["list_files", "list_tree", "platform_of"]
+__all__ = [
+    "Addition",
+    "Base",
+    "Image",
+    "Part",
+    "Repository",
+    "Start",
+    "assemble",
+    "find_base",
+    "list_files",
+    "list_tree",
+    "platform_of",
+]
