@@ -10,10 +10,29 @@ from pathlib import Path
 
 import pytest
 from modelyard.api import Descriptor, ImageUnbuildable, NotFound, Registry, StoreDamaged
-from modelyard.images import Addition, Image, Part, Repository, Start, assemble, list_files, list_tree
+from modelyard.images import (
+    Addition,
+    Image,
+    Part,
+    Repository,
+    Start,
+    assemble,
+    find_base,
+    list_files,
+    list_tree,
+)
 from modelyard.testing import InMemoryRegistry
 
-from engine.tests.images.making import BASES, CONFIG_TYPE, Killed, Watched, base_config, made_base, read
+from engine.tests.images.making import (
+    AMD64,
+    BASES,
+    CONFIG_TYPE,
+    Killed,
+    Watched,
+    base_config,
+    made_base,
+    read,
+)
 
 TARGET = "images/services/digits"
 
@@ -216,6 +235,34 @@ def test_a_file_that_changes_meanwhile_leaves_no_image(project: Path):
             await registry.resolve(TARGET, "1")
 
     asyncio.run(case())
+
+
+def test_a_service_stands_on_the_image_of_its_environment(project: Path):
+    registry = Watched(InMemoryRegistry())
+    environments, services = Repository(registry, "images/environments"), Repository(registry, TARGET)
+    environment, runtime, models, code = sorted(additions(project), key=lambda addition: addition.part)
+
+    async def case() -> None:
+        below = Image(
+            await made_base(registry), [environment], "environment", "key", Start(variables={"A": "1"})
+        )
+        source = Repository(registry, BASES)
+        made = await assemble(below, source=source, target=environments, tag="key", folder=project / "work")
+        registry.calls.clear()
+        base = await find_base(environments, "key", AMD64)
+        service = Image(base, [code, models, runtime], "digits", "7", Start(variables={"B": "2"}))
+        await assemble(service, source=environments, target=services, tag="7", folder=project / "work")
+        artifact = await registry.pull(TARGET, "7")
+        assert artifact.layers[:2] == (await registry.pull("images/environments", "key")).layers
+        assert len(artifact.layers) == 5
+        assert artifact.config
+        running = json.loads(await read(registry, TARGET, artifact.config.digest))["config"]
+        assert {"A=1", "B=2"} <= set(running["Env"])
+        assert running["Labels"]["org.opencontainers.image.base.digest"] == made.digest
+        assert running["Labels"]["org.opencontainers.image.revision"] == "7"
+
+    asyncio.run(case())
+    assert pushed(registry) == ["tar", "tar", "tar+gzip", "config"]
 
 
 class Garbling(InMemoryRegistry):

@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from modelyard.api import Artifact, Descriptor, ImageUnbuildable, Platform
 from modelyard.images import Addition, Base, Image, Part, Start
 from modelyard.images.configs import config_descriptor, read_base, write_config
@@ -158,6 +160,37 @@ def test_a_damaged_configuration_is_refused_by_the_bases_name(document: object):
 def test_a_configuration_that_is_no_json_is_refused(content: bytes):
     with pytest.raises(ImageUnbuildable, match="its configuration is damaged"):
         read_base("python:3", MANIFEST, artifact(), content, AMD64)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = [
+    ("architecture",),
+    ("os",),
+    ("variant",),
+    ("history",),
+    ("rootfs",),
+    ("rootfs", "diff_ids"),
+    ("config",),
+    *(("config", key) for key in ("Env", "Labels", "Cmd", "Entrypoint", "Volumes", "User")),
+]
+
+
+@given(st.sampled_from(KEYS), VALUES)
+def test_whatever_a_base_holds_it_is_refused_or_an_image_stands_on_it(key: tuple[str, ...], value: object):
+    document = json.loads(json.dumps(base_config()))
+    inner = document
+    for part in key[:-1]:
+        inner = inner[part]
+    inner[key[-1]] = value
+    try:
+        below = base(document)
+    except ImageUnbuildable:
+        return
+    assert written(image(below))["config"]["User"] == "65532:65532"
 
 
 def test_an_artifact_that_is_no_image_is_no_base():
