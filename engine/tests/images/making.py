@@ -44,7 +44,7 @@ def base_config(**more: Any) -> dict[str, Any]:
             "Env": ["PATH=/usr/bin", "LANG=C.UTF-8"],
             "Cmd": ["python3"],
             "User": "root",
-            "Labels": {"org.opencontainers.image.title": "python", "vendor": "somebody"},
+            "Labels": {"org.opencontainers.image.version": "3.11.7", "vendor": "somebody"},
         },
         "rootfs": {"type": "layers", "diff_ids": [sha(base_layer())]},
         "history": [

@@ -108,6 +108,7 @@ def test_between_registries_layers_are_copied_once(tmp_path: Path):
         for _ in range(2):
             await bring_layers(base, Repository(source, BASES), Repository(target, "images/a"), tmp_path)
         assert target.count("push_blob") == 1
+        assert target.count("mount") == 0, "another registry's repository means nothing here"
         digest = base.layers[0].digest
         assert sha(await read(target, "images/a", digest)) == digest
 

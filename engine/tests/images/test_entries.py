@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,14 @@ def tree(*links: tuple[str, str]) -> tuple[Entry, ...]:
 )
 def test_links_that_stay_inside_are_kept(links: list[tuple[str, str]]):
     check_links(tree(*links), "opt/env")
+
+
+@pytest.mark.parametrize(("length", "kept"), [(40, True), (41, False)])
+def test_as_many_links_in_a_row_are_kept_as_the_kernel_follows(length: int, *, kept: bool):
+    chain = [(f"link{number}", f"link{number + 1}") for number in range(1, length)]
+    entries = tree(*chain, (f"link{length}", "top"))
+    with nullcontext() if kept else pytest.raises(ImageUnbuildable, match="goes round"):
+        check_links(entries, "opt/env")
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ def check_place(place: str) -> None:
 def complete(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Check every place, add the folders above, and sort: a folder comes before what it holds.
 
+    The folders above are written with our modes, for some tools would make them with none; so nothing should
+    be placed below a folder of the base's whose mode matters, as `tmp`.
     Raises `ImageUnbuildable` when two things claim one place, or something lies below what is no folder.
     """
     found: dict[str, Entry] = {}

@@ -101,8 +101,7 @@ def _write_tar(entries: Iterable[Entry], output: _Measured) -> None:
             written[entry.identity] = entry.place
             output.write(_header(entry))
             _copy(entry, output)
-    output.write(bytes(2 * tarfile.BLOCKSIZE))
-    output.write(bytes(-output.size % tarfile.RECORDSIZE))
+    output.write(bytes(2 * tarfile.BLOCKSIZE))  # tar's end
 
 
 def _header(entry: Entry) -> bytes:
