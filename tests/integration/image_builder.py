@@ -1,6 +1,8 @@
 """Builds the image of one key over a layout folder, in a process of its own that may be killed at a step.
 
 python -m tests.integration.image_builder <folder> <the step before which the process kills itself, or nothing>
+
+Writes the image's digest to its output, and to its errors the memory that it took, in KiB.
 """
 
 from __future__ import annotations
@@ -67,5 +69,14 @@ async def build(folder: Path, *, dies_before: str = "") -> Descriptor:
     return (await find_or_build(KEY, shelves, assembled)).manifest
 
 
+def peak() -> int:
+    """Give the most memory that this process has had, in KiB; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
 if __name__ == "__main__":
+    before = peak()
     sys.stdout.write(asyncio.run(build(Path(sys.argv[1]), dies_before=sys.argv[2])).digest)
+    sys.stderr.write(str(peak() - before))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -100,8 +100,27 @@ def test_skopeo_reads_it_from_the_server(server: DistributionRegistry, real: Rea
 
     pushed = asyncio.run(case())
     name = f"docker://{real.host}/images/digits:1"
-    command = ["skopeo", "--override-arch", "arm64", "inspect", "--tls-verify=false", name]
+    seen = json.loads(skopeo("--override-arch", "arm64", "inspect", "--tls-verify=false", name))
+    assert (seen["Digest"], seen["Architecture"]) == (pushed.digest, "arm64")
+
+
+@needs_skopeo
+def test_a_base_for_many_platforms_that_skopeo_brought_into_the_folder_is_built_upon(
+    server: DistributionRegistry, real: RealRegistry, tmp_path: Path
+):
+    built = asyncio.run(put_bases(server))
+    folder = OciLayoutRegistry(tmp_path / "registry")
+    origin, here = f"docker://{real.host}/{BASES}:3", f"oci:{folder.root}:{BASES}:3"
+    skopeo("copy", "--all", "--src-tls-verify=false", origin, here)
+    source = Repository(folder, BASES)
+    assert asyncio.run(find_base(source, "3", ARM64)).digest == built["arm64"].digest
+    asyncio.run(assembled(source, Repository(folder, "images/digits"), tmp_path))
+    seen = json.loads(skopeo("--override-arch", "arm64", "inspect", f"oci:{folder.root}:images/digits:1"))
+    assert (len(seen["Layers"]), seen["Architecture"]) == (2, "arm64")
+
+
+def skopeo(*arguments: str) -> str:
+    command: Sequence[str] = ["skopeo", "--insecure-policy", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
-    assert (seen["Digest"], seen["Architecture"]) == (pushed.digest, "arm64")
+    return done.stdout

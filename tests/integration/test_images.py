@@ -116,3 +116,16 @@ def test_processes_that_want_one_image_at_once_build_it_once(folder: Path):
         digests.add(out)
     assert len(digests) == 1
     assert (folder / "builds").read_text() == "built\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which tells a process's peak of memory")
+def test_memory_does_not_grow_with_a_model(folder: Path):
+    with (folder / "project/model/weights").open("wb") as file:
+        file.truncate(300_000_000)
+    try:
+        done = start(folder)
+        _, err = done.communicate(timeout=50)
+        assert done.returncode == 0, err
+        assert int(err) < 16_384, "KiB of memory for an image of 300 MB"
+    finally:
+        shutil.rmtree(folder)  # nobody wants to keep these bytes

@@ -218,6 +218,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
         write_layer([Folder("opt")], tmp_path / "layer", compressed=False)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which tells a process's peak of memory")
 @pytest.mark.parametrize("compressed", [False, True])
 def test_memory_does_not_grow_with_a_file(tmp_path: Path, *, compressed: bool):
     with (tmp_path / "weights").open("wb") as file:

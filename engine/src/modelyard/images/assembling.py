@@ -15,6 +15,7 @@ from modelyard.images.bases import bring_layers
 from modelyard.images.configs import CONFIG_TYPE, write_config
 from modelyard.images.images import Addition, Image, Repository
 from modelyard.images.layers import Layer, write_layer
+from modelyard.processes import disk_errors
 
 
 async def assemble(
@@ -34,7 +35,7 @@ async def assemble(
 
 
 async def _add(addition: Addition, target: Repository, folder: Path) -> Layer:
-    with tempfile.TemporaryDirectory(dir=folder, prefix="layer-") as inner:
+    with disk_errors(folder), tempfile.TemporaryDirectory(dir=folder, prefix="layer-") as inner:
         path = Path(inner) / "layer"
         layer = await asyncio.to_thread(write_layer, addition.entries, path, compressed=addition.compressed)
         if not await target.registry.has_blob(target.name, layer.blob.digest):

@@ -22,6 +22,7 @@ _KINDS = {
 def list_tree(folder: Path, place: str) -> tuple[Entry, ...]:
     """List a folder with all it holds, to lie at `place` in the image (`opt/env`).
 
+    Nobody else may write into the folder meanwhile: what lies in it is found by its path.
     Raises `ImageUnbuildable` for what is no file, folder or link, and for links that leave the folder.
     """
     check_place(place)
