@@ -124,6 +124,19 @@ def test_an_image_of_several_platforms_is_resolved_for_each(registry: OciLayoutR
         run(registry.pull("base/another", chosen.digest))
 
 
+def test_a_damaged_image_index_does_no_harm_to_what_is_beside_it(registry: OciLayoutRegistry):
+    amd64 = run(push(registry, b"amd64"))
+    put_index(registry, amd64=amd64)
+    several = run(registry.resolve("base/python", "3"))
+    registry.layout.blob(several.digest).write_bytes(b"{")
+    assert run(registry.resolve(REPOSITORY, "1")) == amd64
+    for repository in ("base/python", REPOSITORY):
+        with pytest.raises(NotFound):
+            run(registry.resolve(repository, "absent"))
+    with pytest.raises(StoreDamaged):
+        run(registry.resolve_platform("base/python", "3", Platform("linux", "amd64")))
+
+
 def put_index(registry: OciLayoutRegistry, **manifests: Descriptor) -> None:
     """Store an image index as another tool does, under base/python:3."""
     document = {

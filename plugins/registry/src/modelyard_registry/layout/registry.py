@@ -114,7 +114,9 @@ class OciLayoutRegistry:
     def _resolve(self, repository: str, reference: str) -> Descriptor:
         with told_plainly(self.root):
             index = self.layout.read_index()
-        found = index.find(repository, reference) or self._find_below(index, repository, reference)
+        found = index.find(repository, reference)
+        if found is None and is_digest(reference):
+            found = self._find_below(index, repository, reference)
         if found is None:
             raise self._no_manifest(repository, reference)
         return found
