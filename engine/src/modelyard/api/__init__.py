@@ -25,6 +25,7 @@ from modelyard.api.errors import (
     Conflict,
     DeployFailed,
     EnvironmentUnsolvable,
+    ImageUnbuildable,
     ModelyardError,
     NotFound,
     PluginFailed,
@@ -43,6 +44,9 @@ from modelyard.api.events import (
     PluginBroken,
     ReplicaFailed,
     Scaled,
+)
+from modelyard.api.platforms import (
+    Platform,
 )
 from modelyard.api.plugins import (
     API_LEVEL,
@@ -143,6 +147,7 @@ __all__ = [
     "EnvironmentUnsolvable",
     "Finding",
     "GrpcSpec",
+    "ImageUnbuildable",
     "KeyPair",
     "KeySlot",
     "Maturity",
@@ -155,6 +160,7 @@ __all__ = [
     "OperationState",
     "Plan",
     "Planned",
+    "Platform",
     "PluginBroken",
     "PluginFailed",
     "PluginRecord",

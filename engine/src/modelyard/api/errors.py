@@ -5,6 +5,7 @@ ModelyardError
 │   ├── SpecError        a spec file is wrong; carries every finding
 │   ├── SnapshotError    the project folder cannot be packed as it is
 │   ├── EnvironmentUnsolvable  packages that do not resolve, or do not fit the runtime
+│   ├── ImageUnbuildable  a base or a content that no image can be made of
 │   ├── Refused          a plan was refused; carries the refusals
 │   ├── NotFound         no such service, revision, replica, plugin
 │   └── Conflict         another operation holds the service
@@ -89,6 +90,12 @@ class EnvironmentUnsolvable(UserError):
     """Packages that do not resolve, exist only as sources, or do not fit the runtime."""
 
     code = "environment_unsolvable"
+
+
+class ImageUnbuildable(UserError):
+    """A base that cannot be built upon, or content that may not lie in an image."""
+
+    code = "image_unbuildable"
 
 
 class Refused(UserError):

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import attrs
 
+from modelyard.api.platforms import Platform
 from modelyard.api.plugins import Maturity
 
 
@@ -51,7 +52,14 @@ class Registry(Protocol):
         ...
 
     async def resolve(self, repository: str, reference: str) -> Descriptor:
-        """Turn a tag or digest into the manifest's descriptor."""
+        """Turn a tag or digest into the manifest's descriptor, or that of an index of several."""
+        ...
+
+    async def resolve_platform(self, repository: str, reference: str, platform: Platform) -> Descriptor:
+        """Do as `resolve`, and of an index give the manifest for one kind of machine.
+
+        A lone manifest is given whatever it was built for: its configuration says that.
+        """
         ...
 
     async def has_blob(self, repository: str, digest: str) -> bool:

@@ -24,7 +24,9 @@ class Pulse:
     async def wait(self, *, at_most_seconds: float) -> None:
         """Wait for the next beat, or until the time is up."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._next.wait(), at_most_seconds)
+            # before Python 3.12 `wait_for` loses a cancel that comes together with the beat
+            async with asyncio.timeout(at_most_seconds):
+                await self._next.wait()
 
 
 async def repeat(tick: Callable[[], Awaitable[None]], interval_seconds: float) -> None:

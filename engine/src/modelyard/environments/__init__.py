@@ -7,8 +7,8 @@ script gets. Never here: what a service is, images, conda. May import `processes
 from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built
 from modelyard.environments.building import cached, ensure
 from modelyard.environments.interpreters import Interpreter, find_interpreter
-from modelyard.environments.keys import explain_miss, spec_key
-from modelyard.environments.locks import Lock, make_lock
+from modelyard.environments.keys import canonical, changes, digest, explain_miss, normalised, spec_key
+from modelyard.environments.locks import Lock, make_lock, parse_pins
 from modelyard.environments.records import LockRecords, RegistryLockRecords
 from modelyard.environments.solving import solve
 from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
@@ -25,11 +25,16 @@ __all__ = [
     "build",
     "bundled_runtime",
     "cached",
+    "canonical",
+    "changes",
+    "digest",
     "ensure",
     "explain_miss",
     "find_interpreter",
     "is_built",
     "make_lock",
+    "normalised",
+    "parse_pins",
     "solve",
     "spec_key",
 ]

@@ -76,23 +76,31 @@ def explain_miss(old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
     """Say which input makes `new` another environment than `old`: `requirements: +scipy==1.2`."""
     if old is None:
         return "first environment of this service"
-    parts = []
+    reasons = changes(old, new)
+    return "; ".join(reasons) or "same specification; the interpreter, the runtime or the cache changed"
+
+
+def changes(old: EnvironmentSpec, new: EnvironmentSpec) -> list[str]:
+    """Say of each input in which the two differ how it changed; variables do not count."""
     before, after = normalised(old.requirements), normalised(new.requirements)
-    if changes := [f"+{one}" for one in after if one not in before]:
-        parts.extend(changes)
-    parts.extend(f"-{one}" for one in before if one not in after)
+    parts = [f"+{one}" for one in after if one not in before]
+    parts += [f"-{one}" for one in before if one not in after]
     reasons = [f"requirements: {' '.join(parts)}"] if parts else []
     for name in ("python", "base", "conda", "docker_steps"):
         was, now = getattr(old, name), getattr(new, name)
         if was != now:
             reasons.append(f"{name}: {_shown(was)} -> {_shown(now)}")
-    return "; ".join(reasons) or "same specification; the interpreter, the runtime or the cache changed"
+    return reasons
 
 
 def digest(value: object) -> str:
     """Return the hex SHA-256 of a value's canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def canonical(value: object) -> bytes:
+    """Write a value as JSON in its one canonical form: keys sorted, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
 def _shown(value: object) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import attrs
 
-from modelyard.api import Artifact, Descriptor, Maturity, NotFound
+from modelyard.api import Artifact, Descriptor, Maturity, NotFound, Platform
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 _CHUNK_BYTES = 64 * 1024
@@ -33,6 +33,10 @@ class InMemoryRegistry:
         if digest not in self._manifests[repository]:
             raise NotFound(f"no manifest {reference!r} in {repository!r}", place=self.name)
         return _describe(self._manifests[repository][digest])
+
+    async def resolve_platform(self, repository: str, reference: str, platform: Platform) -> Descriptor:  # noqa: ARG002
+        """Turn a tag or digest into the manifest's descriptor; it keeps no indexes."""
+        return await self.resolve(repository, reference)
 
     async def has_blob(self, repository: str, digest: str) -> bool:
         """Say whether the blob is there."""

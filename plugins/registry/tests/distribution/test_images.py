@@ -10,9 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from modelyard.api import Artifact, Descriptor, NotFound, UserError
+from modelyard.api import Artifact, Descriptor, NotFound, Platform, UserError
 from modelyard_registry.distribution import DistributionRegistry
-from modelyard_registry.distribution.platforms import Platform
 from modelyard_registry.manifests import INDEX_TYPE
 
 from plugins.registry.tests.distribution.real import (

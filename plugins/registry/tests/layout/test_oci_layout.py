@@ -13,10 +13,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelyard.api import Artifact, Descriptor, ModelyardError, NotFound, StoreDamaged, Unavailable, UserError
+from modelyard.api import (
+    Artifact,
+    Descriptor,
+    ModelyardError,
+    NotFound,
+    Platform,
+    StoreDamaged,
+    Unavailable,
+    UserError,
+)
 from modelyard_registry.layout import OciLayoutRegistry, index
 from modelyard_registry.layout.folder import Layout
 from modelyard_registry.layout.index import Index
+from modelyard_registry.manifests import INDEX_TYPE
 
 from plugins.registry.tests.layout.pushing import REPOSITORY, TYPE, blob_files, hex_of, push, read, run
 
@@ -56,6 +66,52 @@ def test_skopeo_copies_an_artifact_out_of_it_with_every_digest_checked(
     assert done.returncode == 0, done.stderr
     for digest in (pushed.digest, f"sha256:{hex_of(b'weights')}"):
         assert (copied / "blobs/sha256" / digest.removeprefix("sha256:")).exists()
+
+
+def test_an_image_of_several_platforms_is_resolved_for_each(registry: OciLayoutRegistry):
+    amd64, arm64 = (run(push(registry, kind)) for kind in (b"amd64", b"arm64"))
+    put_index(registry, amd64=amd64, arm64=arm64)
+    chosen = run(registry.resolve_platform("base/python", "3", Platform("linux", "arm64")))
+    assert chosen.digest == arm64.digest
+    artifact = run(registry.pull("base/python", chosen.digest))
+    assert run(read(registry, artifact.layers[0].digest)) == b"arm64"
+    with pytest.raises(NotFound, match="was not built for linux/riscv64"):
+        run(registry.resolve_platform("base/python", "3", Platform("linux", "riscv64")))
+    with pytest.raises(NotFound):
+        run(registry.pull("base/another", chosen.digest))
+
+
+def test_a_damaged_image_index_does_no_harm_to_what_is_beside_it(registry: OciLayoutRegistry):
+    amd64 = run(push(registry, b"amd64"))
+    put_index(registry, amd64=amd64)
+    several = run(registry.resolve("base/python", "3"))
+    registry.layout.blob(several.digest).write_bytes(b"{")
+    assert run(registry.resolve(REPOSITORY, "1")) == amd64
+    for repository in ("base/python", REPOSITORY):
+        with pytest.raises(NotFound):
+            run(registry.resolve(repository, "absent"))
+    with pytest.raises(StoreDamaged):
+        run(registry.resolve_platform("base/python", "3", Platform("linux", "amd64")))
+
+
+def put_index(registry: OciLayoutRegistry, **manifests: Descriptor) -> None:
+    """Store an image index as another tool does, under base/python:3."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": INDEX_TYPE,
+        "manifests": [
+            {
+                "mediaType": one.media_type,
+                "digest": one.digest,
+                "size": one.size,
+                "platform": {"os": "linux", "architecture": architecture},
+            }
+            for architecture, one in manifests.items()
+        ],
+    }
+    digest, size = registry.layout.store(iter([json.dumps(document).encode()]))
+    index = registry.layout.read_index()
+    registry.layout.write_index(index.with_manifest("base/python", "3", Descriptor(INDEX_TYPE, digest, size)))
 
 
 def test_reading_from_a_folder_that_does_not_exist_makes_nothing(registry: OciLayoutRegistry):

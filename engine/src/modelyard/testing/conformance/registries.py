@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from modelyard.api import Artifact, Descriptor, Maturity, ModelyardError, NotFound, Registry
+from modelyard.api import Artifact, Descriptor, Maturity, ModelyardError, NotFound, Platform, Registry
 
 MODELS = "models/digits"
 COPIES = "models/copy"
@@ -115,6 +115,20 @@ class RegistryConformance:
             image = await _image(registry)
             await registry.push(MODELS, image, tag="image")
             assert await registry.pull(MODELS, "image") == image
+
+        asyncio.run(case())
+
+    def test_a_lone_image_is_found_for_every_platform(self, registry: Registry) -> None:
+        """By tag and by digest; what is absent is not found."""
+        machine = Platform("linux", "riscv64")
+
+        async def case() -> None:
+            pushed = await registry.push(MODELS, await _image(registry), tag="image")
+            for reference in ("image", pushed.digest):
+                found = await registry.resolve_platform(MODELS, reference, machine)
+                assert found.digest == pushed.digest
+            with pytest.raises(NotFound):
+                await registry.resolve_platform(MODELS, "nothing", machine)
 
         asyncio.run(case())
 

@@ -10,11 +10,11 @@ from modelyard.api import Artifact, Descriptor, NotFound
 
 from modelyard_registry.distribution.downloads import damaged
 from modelyard_registry.distribution.messages import of_bytes, whole_number
-from modelyard_registry.distribution.platforms import INDEX_TYPES, MANIFEST_TYPES
 from modelyard_registry.distribution.scopes import deleting, reading, writing
 from modelyard_registry.distribution.session import Call, Session
 from modelyard_registry.manifests import MANIFEST_TYPE, digest_of, encode
 from modelyard_registry.names import check_digest, is_digest
+from modelyard_registry.platforms import INDEX_TYPES, MANIFEST_TYPES
 
 MOST_BYTES = 4 * 1024 * 1024
 """What the specification asks every registry to take, and what none sends honestly."""

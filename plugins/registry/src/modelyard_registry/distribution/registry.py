@@ -1,6 +1,6 @@
 """The registry record of one server: the promise of `Registry`, kept over the distribution API.
 
-Beyond the promise it reads indexes, lists tags, and stores documents as they are.
+Beyond the promise it lists tags, and stores documents as they are.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from contextlib import aclosing
 from pathlib import Path
 
 import attrs
-from modelyard.api import Artifact, Descriptor, Maturity, NotFound, StoreDamaged, UserError
+from modelyard.api import Artifact, Descriptor, Maturity, NotFound, Platform, StoreDamaged, UserError
 
-from modelyard_registry import manifests
-from modelyard_registry.distribution import documents, downloads, listing, platforms, uploads
+from modelyard_registry import manifests, platforms
+from modelyard_registry.distribution import documents, downloads, listing, uploads
 from modelyard_registry.distribution.documents import Document
-from modelyard_registry.distribution.platforms import INDEX_TYPES, Platform
 from modelyard_registry.distribution.servers import Server
 from modelyard_registry.distribution.session import Limits, Session
 from modelyard_registry.distribution.sessions import Sessions
 from modelyard_registry.distribution.uploads import Progress
 from modelyard_registry.names import check_digest, check_reference, check_repository, check_tag
+from modelyard_registry.platforms import INDEX_TYPES
 
 MOST_LAYERS = 10_000
 LOOKS_AT_ONCE = 8
@@ -64,15 +64,7 @@ class DistributionRegistry:
         if found.descriptor.media_type not in INDEX_TYPES:
             return found.descriptor
         place = f"{self.server.origin}/{self.server.full(repository)}:{reference}"
-        try:
-            chosen = platforms.choose(found.content, platform)
-            built = ", ".join(str(one) for one, _ in platforms.list_platforms(found.content))
-        except (ValueError, RecursionError) as failure:
-            raise _unreadable(place, failure) from failure
-        if chosen is None:
-            remedy = f"it was built for: {built or 'nothing'}"
-            raise NotFound(f"the image was not built for {platform}", place=place, remedy=remedy)
-        return chosen
+        return platforms.choose(found.content, platform, place)
 
     async def has_blob(self, repository: str, digest: str) -> bool:
         """Say whether the blob is there."""

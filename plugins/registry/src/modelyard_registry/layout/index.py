@@ -13,6 +13,7 @@ import attrs
 from modelyard.api import Descriptor
 
 from modelyard_registry.manifests import INDEX_TYPE, decode_descriptor
+from modelyard_registry.platforms import INDEX_TYPES
 
 REF_NAME = "org.opencontainers.image.ref.name"
 REPOSITORY = "dev.modelyard.repository"
@@ -40,6 +41,11 @@ class Index:
             if entry.repository == repository and reference in (entry.tag, entry.manifest.digest):
                 return entry.manifest
         return None
+
+    def image_indexes(self, repository: str) -> tuple[Descriptor, ...]:
+        """Give what stands for one image on several platforms in a repository."""
+        named = (e.manifest for e in self.entries if e.repository == repository)
+        return tuple(one for one in named if one.media_type in INDEX_TYPES)
 
     def with_manifest(self, repository: str, tag: str, manifest: Descriptor) -> Index:
         """Point a tag, or nothing but the digest, at a manifest."""

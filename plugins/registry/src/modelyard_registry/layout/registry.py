@@ -14,13 +14,15 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import attrs
-from modelyard.api import Artifact, Descriptor, Maturity, NotFound
+from modelyard.api import Artifact, Descriptor, Maturity, NotFound, Platform
 
 from modelyard_registry import manifests
 from modelyard_registry.errors import absent, damaged_blob, told_plainly, unreadable_source
 from modelyard_registry.layout.collecting import collect
 from modelyard_registry.layout.folder import CHUNK_BYTES, Layout, chunks_of
+from modelyard_registry.layout.index import Index
 from modelyard_registry.names import check_digest, check_reference, check_repository, check_tag, is_digest
+from modelyard_registry.platforms import INDEX_TYPES, choose, list_platforms
 
 GRACE_SECONDS = 3600.0
 """A blob nothing names lives this long after it was last pushed, mounted or asked for."""
@@ -46,6 +48,14 @@ class OciLayoutRegistry:
         check_repository(repository)
         check_reference(reference)
         return await asyncio.to_thread(self._resolve, repository, reference)
+
+    async def resolve_platform(self, repository: str, reference: str, platform: Platform) -> Descriptor:
+        """Turn a tag or digest into the descriptor of the manifest for one kind of machine."""
+        found = await self.resolve(repository, reference)
+        if found.media_type not in INDEX_TYPES:
+            return found
+        content = await asyncio.to_thread(self._content, found.digest)
+        return choose(content, platform, f"{self.root}: {repository}:{reference}")
 
     async def has_blob(self, repository: str, digest: str) -> bool:
         """Say whether the blob is there, every byte checked; keeps it from collection for a while."""
@@ -103,10 +113,21 @@ class OciLayoutRegistry:
 
     def _resolve(self, repository: str, reference: str) -> Descriptor:
         with told_plainly(self.root):
-            found = self.layout.read_index().find(repository, reference)
+            index = self.layout.read_index()
+        found = index.find(repository, reference)
+        if found is None and is_digest(reference):
+            found = self._find_below(index, repository, reference)
         if found is None:
             raise self._no_manifest(repository, reference)
         return found
+
+    def _find_below(self, index: Index, repository: str, digest: str) -> Descriptor | None:
+        """Look for a digest among the manifests of the repository's image indexes, which other tools write."""
+        for several in index.image_indexes(repository):
+            for _, manifest in list_platforms(self._content(several.digest), str(self.root)):
+                if manifest.digest == digest:
+                    return attrs.evolve(manifest, annotations={})
+        return None
 
     def _has_blob(self, digest: str) -> bool:
         with told_plainly(self.root):
@@ -150,7 +171,7 @@ class OciLayoutRegistry:
             if path.stat().st_size != blob.size:
                 raise damaged_blob(path, f"it has {path.stat().st_size} bytes, the manifest says {blob.size}")
 
-    def _pull(self, digest: str) -> Artifact:
+    def _content(self, digest: str) -> bytes:
         path = self.layout.blob(digest)
         with told_plainly(path):
             try:
@@ -159,6 +180,11 @@ class OciLayoutRegistry:
                 raise damaged_blob(path, "the index names this manifest and it is missing") from None
         if manifests.digest_of(content) != digest:
             raise damaged_blob(path, "its bytes do not match its digest")
+        return content
+
+    def _pull(self, digest: str) -> Artifact:
+        path = self.layout.blob(digest)
+        content = self._content(digest)
         try:
             return manifests.decode(content)
         except (ValueError, KeyError) as failure:

@@ -1,0 +1,53 @@
+"""Assemble an image layer by layer, straight into a registry: no daemon, no root, no script run.
+
+Blobs come first, then the configuration, the manifest, and last its tag: whoever is killed in between
+leaves nothing that a tag names, and whoever tries again finds the blobs that are there already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from modelyard.api import Artifact, Descriptor, StoreDamaged
+from modelyard.images.bases import bring_layers
+from modelyard.images.configs import CONFIG_TYPE, write_config
+from modelyard.images.images import Addition, Image, Repository
+from modelyard.images.layers import Layer, write_layer
+from modelyard.processes import disk_errors
+
+
+async def assemble(
+    image: Image, *, source: Repository, target: Repository, tag: str, folder: Path
+) -> Descriptor:
+    """Store an image in `target` under `tag` and return its manifest; what is there already is not sent.
+
+    `source` holds the base; `folder` takes one layer at a time and is left as it was.
+    Raises `ImageUnbuildable` when a file changed since it was listed.
+    """
+    await bring_layers(image.base, source, target, folder)
+    layers = [await _add(addition, target, folder) for addition in image.additions]
+    content = write_config(image, layers)
+    config = await target.registry.push_blob(target.name, content, CONFIG_TYPE)
+    blobs = (*image.base.layers, *(layer.blob for layer in layers))
+    return await target.registry.push(target.name, Artifact(CONFIG_TYPE, blobs, config=config), tag=tag)
+
+
+async def _add(addition: Addition, target: Repository, folder: Path) -> Layer:
+    with disk_errors(folder), tempfile.TemporaryDirectory(dir=folder, prefix="layer-") as inner:
+        path = Path(inner) / "layer"
+        layer = await asyncio.to_thread(write_layer, addition.entries, path, compressed=addition.compressed)
+        if not await target.registry.has_blob(target.name, layer.blob.digest):
+            await _push(layer.blob, path, target)
+    return layer
+
+
+async def _push(blob: Descriptor, path: Path, target: Repository) -> None:
+    stored = await target.registry.push_blob(target.name, path, blob.media_type)
+    if stored.digest != blob.digest:
+        raise StoreDamaged(
+            "the layer was stored otherwise than it was written",
+            place=f"{target.registry.name}: {target.name}",
+            remedy="look at the disk of this machine and try again",
+        )

@@ -1,0 +1,91 @@
+"""An image as values: the base it stands on, what is added to it, and how it starts. Pure."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from modelyard.api import Descriptor, ImageUnbuildable, Registry
+from modelyard.images.entries import Entry
+
+NOBODY = "65532:65532"
+"""A user and a group that own nothing, by number: a node can tell that it is not root without a file of users."""
+_USER = re.compile(r"[1-9][0-9]*(:[0-9]+)?")
+
+
+@attrs.frozen
+class Repository:
+    """One repository of a registry."""
+
+    registry: Registry
+    name: str
+
+
+@attrs.frozen
+class Base:
+    """An image to build upon: `name` as it was asked for, `digest` of its manifest, `config` parsed."""
+
+    name: str
+    digest: str
+    layers: tuple[Descriptor, ...]
+    config: Mapping[str, Any]
+
+
+class Part(enum.IntEnum):
+    """What a layer is for, in the order in which layers lie: the most stable lowest."""
+
+    ENVIRONMENT = 1
+    RUNTIME = 2
+    MODELS = 3
+    CODE = 4
+
+
+@attrs.frozen
+class Addition:
+    """One layer to add: what it is for, and its entries."""
+
+    part: Part
+    entries: tuple[Entry, ...]
+
+    @property
+    def compressed(self) -> bool:
+        """Weights and wheels do not get smaller: they are stored as they are."""
+        return self.part in (Part.ENVIRONMENT, Part.CODE)
+
+
+def _check_user(_: object, __: object, user: str) -> None:
+    if not _USER.fullmatch(user):
+        raise ImageUnbuildable(
+            f"{user!r} is no user that a replica may run as",
+            place="user",
+            remedy=f"give a number other than 0, as {NOBODY}",
+        )
+
+
+@attrs.frozen
+class Start:
+    """How a container starts; an empty `entrypoint` keeps the base's. Nothing of it needs a writable root."""
+
+    entrypoint: tuple[str, ...] = ()
+    variables: Mapping[str, str] = attrs.field(factory=dict)
+    folder: str = "/"
+    user: str = attrs.field(default=NOBODY, validator=_check_user)
+
+
+def _in_order(additions: Iterable[Addition]) -> tuple[Addition, ...]:
+    return tuple(sorted(additions, key=lambda addition: addition.part))
+
+
+@attrs.frozen
+class Image:
+    """An image to assemble. `title` and `revision` (of the code; may be empty) become its labels."""
+
+    base: Base
+    additions: tuple[Addition, ...] = attrs.field(converter=_in_order)
+    title: str
+    revision: str = ""
+    start: Start = attrs.field(factory=Start)

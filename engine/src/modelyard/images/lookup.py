@@ -1,0 +1,99 @@
+"""Find the image of a key, or build it once however many ask at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+
+from modelyard.api import Descriptor, NotFound, Registry, Unavailable
+from modelyard.images.images import Repository
+from modelyard.processes import FileLock, disk_errors
+
+ENVIRONMENT_IMAGES = "images/environments"
+"""The repository, in every registry, of images that hold an environment on a base; tags are lock keys."""
+_LOCK_SECONDS = 3600.0
+"""Whoever comes second waits as long as a large image may take."""
+log = logging.getLogger(__name__)
+
+Build = Callable[[Repository, Path], Awaitable[Descriptor]]
+"""Builds an image into a repository under its key; the folder is empty, and gone afterwards."""
+
+
+@attrs.frozen
+class Found:
+    """Where an image is."""
+
+    repository: Repository
+    manifest: Descriptor
+
+
+@attrs.frozen
+class Shelves:
+    """Registries to look in: this workspace's own, then those it shares. `folder` is for locks and building."""
+
+    workspace: Registry
+    shared: tuple[Registry, ...]
+    folder: Path
+
+
+async def find_image(key: str, shelves: Shelves) -> Found | None:
+    """Look into the workspace's registry, then into the shared ones; None = it must be built.
+
+    A shared registry that does not answer is passed over: it could only have saved time.
+    """
+    own = await _find(key, shelves.workspace)
+    return own or await _find_shared(key, shelves.shared)
+
+
+async def find_or_build(key: str, shelves: Shelves, build: Build) -> Found:
+    """Return the image of a key, built into the workspace's registry if nobody has it.
+
+    Callers on one machine take turns, so that the second finds what the first built. On two machines
+    both may build: they push the same blobs. Raises what `build` raises; the next call starts afresh.
+    """
+    if found := await find_image(key, shelves):
+        return found
+    with disk_errors(shelves.folder):
+        shelves.folder.mkdir(parents=True, exist_ok=True)
+    async with FileLock(shelves.folder / f"{key}.lock", timeout_seconds=_LOCK_SECONDS):
+        if found := await find_image(key, shelves):
+            return found
+        own = Repository(shelves.workspace, ENVIRONMENT_IMAGES)
+        async with _empty(shelves.folder / key) as folder:
+            return Found(own, await build(own, folder))
+
+
+async def _find_shared(key: str, registries: Iterable[Registry]) -> Found | None:
+    for registry in registries:
+        try:
+            if found := await _find(key, registry):
+                return found
+        except Unavailable as failure:
+            log.warning("the shared registry %s was passed over: %s", registry.name, failure)
+    return None
+
+
+async def _find(key: str, registry: Registry) -> Found | None:
+    try:
+        manifest = await registry.resolve(ENVIRONMENT_IMAGES, key)
+    except NotFound:
+        return None
+    return Found(Repository(registry, ENVIRONMENT_IMAGES), manifest)
+
+
+@asynccontextmanager
+async def _empty(folder: Path) -> AsyncIterator[Path]:
+    """Give an empty folder; only under the key's lock, for what lies there was left by a build that died."""
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    with disk_errors(folder):
+        await asyncio.to_thread(folder.mkdir)
+    try:
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -1,0 +1,129 @@
+"""Keys of images: equal for what is equal, different for what is not; and what made a miss."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from modelyard.api import EnvironmentSpec, Platform
+from modelyard.environments.locks import LockDamaged
+from modelyard.images import Inputs, image_lock_key, image_spec_key, why
+
+BASE = "sha256:" + "a" * 64
+SPEC = EnvironmentSpec(
+    base="python:3.11", requirements=("numpy==2.0", "scipy"), docker_steps=("RUN a", "RUN b")
+)
+INPUTS = Inputs(Platform("linux", "amd64"), BASE, SPEC)
+HASH = "--hash=sha256:" + "b" * 64
+LOCK = f"numpy==2.0 {HASH}\nscipy==1.1 {HASH}\n"
+
+
+def with_spec(**changed: object) -> Inputs:
+    return attrs.evolve(INPUTS, spec=attrs.evolve(SPEC, **changed))
+
+
+DIFFERENT = [
+    attrs.evolve(INPUTS, platform=Platform("linux", "arm64")),
+    attrs.evolve(INPUTS, base="sha256:" + "c" * 64),
+    with_spec(requirements=("numpy==2.1", "scipy")),
+    with_spec(conda={"dependencies": ["numpy"]}),
+    with_spec(docker_steps=("RUN b", "RUN a")),
+    with_spec(python="3.12"),
+]
+SAYS = [
+    "platform: linux/amd64 -> linux/arm64",
+    f"base: {BASE} -> sha256:{'c' * 64}",
+    "requirements: +numpy==2.1 -numpy==2.0",
+    "conda: default -> changed",
+    "docker_steps: changed -> changed",
+    "python: default -> 3.12",
+]
+
+
+@pytest.mark.parametrize("other", DIFFERENT)
+def test_every_input_counts(other: Inputs):
+    assert image_spec_key(other) != image_spec_key(INPUTS)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        with_spec(requirements=("SciPy", "numpy == 2.0", "# a comment")),
+        with_spec(base="python:latest"),
+        with_spec(variables={"A": "1"}),
+    ],
+)
+def test_spelling_the_bases_name_and_variables_do_not_count(same: Inputs):
+    assert image_spec_key(same) == image_spec_key(INPUTS)
+
+
+def test_a_variant_that_is_meant_anyway_does_not_count():
+    short, long = (Inputs(Platform.parse(text), BASE, SPEC) for text in ("linux/arm64", "linux/arm64/v8"))
+    assert image_spec_key(short) == image_spec_key(long)
+
+
+@given(st.permutations(["a", "b", "c"]))
+def test_the_order_in_a_conda_files_mapping_does_not_count(names: list[str]):
+    conda = {name: name.upper() for name in names}
+    assert image_spec_key(with_spec(conda=conda)) == image_spec_key(
+        with_spec(conda=dict(sorted(conda.items())))
+    )
+
+
+def test_a_lock_is_hashed_parsed():
+    spelt = f"# written by a tool\nscipy==1.1 \\\n    {HASH}\nnumpy==2.0 {HASH}  # via scipy\n"
+    assert image_lock_key(BASE, (), spelt) == image_lock_key(BASE, (), LOCK)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("sha256:" + "c" * 64, ("RUN a",), LOCK),
+        (BASE, ("RUN b",), LOCK),
+        (BASE, (), LOCK),
+        (BASE, ("RUN a",), LOCK.replace("1.1", "1.2")),
+        (BASE, ("RUN a",), LOCK.replace("b" * 64, "d" * 64)),
+    ],
+)
+def test_base_steps_versions_and_hashes_count(other: tuple[str, tuple[str, ...], str]):
+    assert image_lock_key(*other) != image_lock_key(BASE, ("RUN a",), LOCK)
+
+
+def test_the_order_of_docker_steps_counts():
+    assert image_lock_key(BASE, ("a", "b"), LOCK) != image_lock_key(BASE, ("b", "a"), LOCK)
+
+
+def test_a_lock_without_hashes_has_no_key():
+    with pytest.raises(LockDamaged):
+        image_lock_key(BASE, (), "numpy==2.0")
+
+
+@pytest.mark.parametrize(("wanted", "says"), list(zip(DIFFERENT, SAYS, strict=True)))
+def test_a_miss_names_the_input_that_changed(wanted: Inputs, says: str):
+    assert why(wanted, [INPUTS]) == says
+
+
+def test_a_miss_is_told_against_the_nearest_that_is_known():
+    far = Inputs(Platform("linux", "arm64"), "sha256:" + "c" * 64, EnvironmentSpec())
+    wanted = with_spec(requirements=("numpy==2.0",))
+    assert why(wanted, [far, INPUTS, far]) == "requirements: -scipy"
+
+
+def test_several_changes_are_all_named():
+    wanted = attrs.evolve(with_spec(python="3.12"), platform=Platform("linux", "arm64"))
+    assert why(wanted, [INPUTS]) == "platform: linux/amd64 -> linux/arm64; python: default -> 3.12"
+
+
+def test_another_name_of_the_same_base_is_no_change():
+    assert why(with_spec(base="python:latest"), [INPUTS]).startswith("same inputs")
+
+
+def test_a_first_image_says_so():
+    assert why(INPUTS, []) == "no image was built before"
+
+
+@given(st.permutations([*DIFFERENT]))
+def test_the_order_in_which_images_are_known_does_not_matter(known: list[Inputs]):
+    wanted = with_spec(requirements=("numpy==2.2",))
+    assert why(wanted, known) == why(wanted, DIFFERENT)
