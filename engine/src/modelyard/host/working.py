@@ -51,7 +51,9 @@ def attempt(function: Callable[[], T], *, seconds: float) -> T:
 async def attempt_async(function: Callable[[], T], *, seconds: float) -> T:
     """Run the function without blocking the event loop; raises `Raised` or `Hung`."""
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(_start(function)), seconds)
+        # before Python 3.12 `wait_for` loses a cancel that comes together with the answer
+        async with asyncio.timeout(seconds):
+            return await asyncio.wrap_future(_start(function))
     except TimeoutError:
         raise Hung(seconds) from None
 

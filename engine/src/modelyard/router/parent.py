@@ -187,7 +187,8 @@ class Parent:
 
     async def _told_within(self, wait_seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._told.wait(), wait_seconds)
+            async with asyncio.timeout(wait_seconds):
+                await self._told.wait()
         self._told.clear()
 
     async def _finish_predecessor(self) -> None:
