@@ -48,6 +48,39 @@ def test_an_empty_folder_is_kept(tmp_path: Path):
     assert Folder("srv/empty") in list_tree(tmp_path, "srv")
 
 
+PYTHON = frozenset({"/usr/bin/python3"})
+
+
+def environment(folder: Path) -> Path:
+    (folder / "bin").mkdir()
+    (folder / "bin/python").symlink_to("/usr/bin/python3")
+    (folder / "bin/python3").symlink_to("python")
+    return folder
+
+
+def test_an_environment_leads_to_the_interpreter_of_its_base_where_that_is_named(folder: Path):
+    entries = list_tree(environment(folder), "opt/env", of_base=PYTHON)
+    links = {entry.place: entry.target for entry in entries if isinstance(entry, Link)}
+    assert links["opt/env/bin/python"] == "/usr/bin/python3"
+    assert links["opt/env/bin/python3"] == "python"
+
+
+@pytest.mark.parametrize(
+    "target", ["/usr/bin/python3.11", "../../../usr/bin/python3", "/usr/bin/../bin/python3"]
+)
+def test_a_link_out_of_its_folder_is_refused_however_near_the_named_one_it_is(folder: Path, target: str):
+    (environment(folder) / "bin/other").symlink_to(target)
+    with pytest.raises(ImageUnbuildable, match="leaves the folder") as caught:
+        list_tree(folder, "opt/env", of_base=PYTHON)
+    assert caught.value.place == "opt/env/bin/other"
+
+
+def test_nothing_lies_below_an_interpreter(folder: Path):
+    (environment(folder) / "bin/below").symlink_to("python3/lib")
+    with pytest.raises(ImageUnbuildable, match="leads nowhere"):
+        list_tree(folder, "opt/env", of_base=PYTHON)
+
+
 def test_a_fifo_is_refused_without_hanging(folder: Path):
     os.mkfifo(folder / "pipe")
     with pytest.raises(ImageUnbuildable, match="a FIFO") as caught:

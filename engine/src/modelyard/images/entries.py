@@ -75,15 +75,16 @@ def complete(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     return tuple(sorted(found.values(), key=lambda entry: entry.place.encode()))
 
 
-def check_links(entries: Iterable[Entry], root: str) -> None:
-    """Refuse links that do not lead to another entry below `root`, step by step.
+def check_links(entries: Iterable[Entry], root: str, of_base: frozenset[str] = frozenset()) -> None:
+    """Refuse links that do not lead to another entry below `root`, step by step, or to a file `of_base`.
 
     Raises `ImageUnbuildable`.
     """
     known = {entry.place: entry for entry in entries}
-    for entry in known.values():
-        if isinstance(entry, Link):
-            _follow(entry, known, root.split("/"))
+    # a link to a file of the base ends there, as a file would
+    leading = {place: e for place, e in known.items() if isinstance(e, Link) and e.target not in of_base}
+    for link in leading.values():
+        _follow(link, known, leading, root.split("/"))
 
 
 def refused(message: str, place: str, remedy: str) -> ImageUnbuildable:
@@ -92,7 +93,7 @@ def refused(message: str, place: str, remedy: str) -> ImageUnbuildable:
     return ImageUnbuildable(message, place=shown if shown.isprintable() else repr(shown), remedy=remedy)
 
 
-def _follow(link: Link, known: Mapping[str, Entry], root: list[str]) -> None:
+def _follow(link: Link, known: Mapping[str, Entry], leading: Mapping[str, Link], root: list[str]) -> None:
     at = link.place.split("/")[:-1]
     todo = _steps(link, at, root)
     hops = 1
@@ -103,16 +104,19 @@ def _follow(link: Link, known: Mapping[str, Entry], root: list[str]) -> None:
                 raise _outside(link)
             at.pop()
             continue
-        entry = known.get("/".join([*at, part]))
-        if entry is None or (todo and isinstance(entry, File)):
-            raise refused(f"the link to {link.target} leads nowhere", link.place, "remove or mend the link")
-        if not isinstance(entry, Link):
+        here = "/".join([*at, part])
+        entry, following = known.get(here), leading.get(here)
+        if following is None:
+            if entry is None or (todo and not isinstance(entry, Folder)):
+                raise refused(
+                    f"the link to {link.target} leads nowhere", link.place, "remove or mend the link"
+                )
             at.append(part)
             continue
         hops += 1
         if hops > _MAX_LINKS:
             raise refused("the link goes round in circles", link.place, "remove the link")
-        todo += _steps(entry, at, root)
+        todo += _steps(following, at, root)
 
 
 def _steps(link: Link, at: list[str], root: list[str]) -> list[str]:

@@ -19,15 +19,17 @@ _KINDS = {
 }
 
 
-def list_tree(folder: Path, place: str) -> tuple[Entry, ...]:
+def list_tree(folder: Path, place: str, *, of_base: frozenset[str] = frozenset()) -> tuple[Entry, ...]:
     """List a folder with all it holds, to lie at `place` in the image (`opt/env`).
 
+    `of_base` names files of the base that links may lead to, each as the link's whole text: an environment's
+    `bin/python` is a link to `/usr/bin/python3`.
     Nobody else may write into the folder meanwhile: what lies in it is found by its path.
-    Raises `ImageUnbuildable` for what is no file, folder or link, and for links that leave the folder.
+    Raises `ImageUnbuildable` for what is no file, folder or link, and for other links that leave the folder.
     """
     check_place(place)
     entries = complete([Folder(place), *_walk(folder, place)])
-    check_links(entries, place)
+    check_links(entries, place, of_base)
     return entries
 
 
