@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+import attrs
 import pytest
 from modelyard.api import Conflict, EnvironmentUnsolvable, SystemError_
 from modelyard.environments import BasePython, Interpreter, laying_out
+from modelyard.environments.bases import Place
+from modelyard.environments.compiling import compile_tree
 
 from .conftest import LayOut, write_wheel
 from .test_laying_out import snapshot
@@ -53,6 +57,24 @@ def test_without_a_python_to_compile_with_nothing_is_laid_out(
     with pytest.raises(EnvironmentUnsolvable, match=r"nothing here compiles for Python .*: it is not inst"):
         lay(tooly, python=arm)
     assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("Segmentation fault", r"Python 3\..* could not compile the environment: Segmentation fault"),
+        ("OSError: [Errno 28] No space left on device", "the disk is full"),
+    ],
+)
+def test_a_python_that_fails_to_compile_is_named(
+    lay: LayOut, tmp_path: Path, base: BasePython, interpreter: Interpreter, words: str, says: str
+):
+    fake = tmp_path / "python"
+    fake.write_text(f"#!/bin/sh\necho '{words}'\nexit 1\n")
+    fake.chmod(0o755)
+    place = Place(PurePosixPath("/env"), base)
+    with pytest.raises(SystemError_, match=says):
+        asyncio.run(compile_tree(lay(), place, attrs.evolve(interpreter, path=fake), None))
 
 
 def test_a_full_disk_is_told_and_nothing_is_left(
