@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import platform
 import sys
 import zipfile
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
+import attrs
 import pytest
-from modelyard.environments import Interpreter, RuntimeWheel, find_interpreter
+from modelyard.environments import (
+    BasePython,
+    Interpreter,
+    Lock,
+    RuntimeWheel,
+    find_interpreter,
+    lay_out,
+    make_lock,
+)
 from modelyard.environments.wheels import read_runtime
 from modelyard.processes import Home, find_home
 
 
 def write_wheel(
-    folder: Path, name: str, version: str, *, requires: tuple[str, ...] = (), tag: str = "py3-none-any"
+    folder: Path,
+    name: str,
+    version: str,
+    *,
+    requires: tuple[str, ...] = (),
+    tag: str = "py3-none-any",
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
+    """`more` adds files; `INFO` in a path stands for `<name>-<version>`, as folders of metadata and data begin."""
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
     metadata = [
@@ -28,6 +49,7 @@ def write_wheel(
         f"{module}/__init__.py": f"VERSION = {version!r}\n",
         f"{info}/METADATA": "\n".join(metadata) + "\n",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
+        **{file.replace("INFO", f"{module}-{version}"): text for file, text in more.items()},
     }
     files[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
     path = folder / f"{module}-{version}-{tag}.whl"
@@ -99,3 +121,72 @@ class Records:
 @pytest.fixture
 def records() -> Records:
     return Records()
+
+
+LayOut = Callable[..., Path]
+TOOL = {
+    "tooly/__main__.py": "def main():\n    print('tooly runs')\n",
+    "tooly/old.py": "print 'of Python 2'\n",
+    "tooly/__pycache__/old.cpython-39.pyc": "of another machine",
+    "INFO.dist-info/entry_points.txt": "[console_scripts]\ntooly = tooly.__main__:main\n",
+    "INFO.data/scripts/tooly-old": "#!python\nimport sys, tooly\nprint(tooly.VERSION, sys.prefix)\n",
+    "INFO.data/scripts/tooly-sh": "#!/bin/sh\necho shell\n",
+    "INFO.data/data/share/tooly/table.txt": "1 2 3\n",
+    "INFO.data/headers/tooly.h": "#define TOOLY\n",
+}
+
+
+@pytest.fixture
+def base(interpreter: Interpreter) -> BasePython:
+    """The base's Python is this machine's: what is laid out can be run here."""
+    return BasePython(
+        path=PurePosixPath(interpreter.path),
+        version=interpreter.version,
+        abi=interpreter.abi,
+        libc=interpreter.libc,
+        machine=platform.machine(),
+        shared_libpython=True,
+    )
+
+
+@pytest.fixture
+def lay(tmp_path: Path, base: BasePython, interpreter: Interpreter, index: Path) -> LayOut:
+    """Lays wheels out at `tree`, a folder that differs from the prefix unless it is renamed to it."""
+    assert index.is_dir()
+
+    def once(
+        *wheels: Path,
+        tree: str = "work/tree",
+        prefix: str = "/opt/env",
+        python: BasePython = base,
+        runtime: RuntimeWheel | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Path:
+        folder, lock = tmp_path / tree, lock_of(*wheels, interpreter=interpreter)
+        made = lay_out(
+            lock, folder, prefix=PurePosixPath(prefix), python=python, runtime=runtime, on_line=on_line
+        )
+        asyncio.run(made)
+        return folder
+
+    return once
+
+
+@pytest.fixture
+def tooly(index: Path) -> Path:
+    return write_wheel(index, "tooly", "1.0", more=TOOL)
+
+
+@pytest.fixture
+def arm(base: BasePython) -> BasePython:
+    path = PurePosixPath("/usr/local/bin/python3")
+    return attrs.evolve(base, path=path, version=f"{base.minor}.99", machine="aarch64", libc="glibc-2.31")
+
+
+def lock_of(*wheels: Path, interpreter: Interpreter) -> Lock:
+    pins = (
+        f"{wheel.name.split('-')[0].replace('_', '-')}=={wheel.name.split('-')[1]}"
+        f" --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+        for wheel in wheels
+    )
+    return make_lock("".join(pins), spec_key="s", interpreter=interpreter, runtime_digest="")

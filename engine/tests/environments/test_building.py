@@ -12,8 +12,9 @@ from pathlib import Path
 import attrs
 import pytest
 from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable, SystemError_
-from modelyard.environments import Interpreter, Lock, RuntimeWheel, building, cached, ensure, solve
+from modelyard.environments import Interpreter, Lock, RuntimeWheel, cached, ensure, solve
 from modelyard.environments.entries import MARKER, entry_lock, is_whole
+from modelyard.environments.steps import failure
 from modelyard.processes import Home
 
 
@@ -151,7 +152,7 @@ def test_a_package_that_was_replaced_is_refused_and_nothing_is_left(
 
 
 def test_a_full_disk_is_told_with_numbers(tmp_path: Path):
-    error = building._failure("failed to copy: No space left on device (os error 28)", tmp_path)
+    error = failure("failed to copy: No space left on device (os error 28)", tmp_path)
     assert isinstance(error, SystemError_)
     assert "the disk is full" in error.message
     assert "bytes" in error.message

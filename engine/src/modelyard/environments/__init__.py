@@ -1,13 +1,16 @@
 """Python environments: solved once into a lock, built once into a folder, shared by key.
 
 Lives here: finding an interpreter, keys, locks, calling uv, the cache of environments, which of them a
-script gets. Never here: what a service is, images, conda. May import `processes` and `api`.
+script gets, the tree that an image will hold. Never here: what a service is, images themselves, conda.
+May import `processes` and `api`.
 """
 
 from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built
+from modelyard.environments.bases import BasePython
 from modelyard.environments.building import cached, ensure
 from modelyard.environments.interpreters import Interpreter, find_interpreter
 from modelyard.environments.keys import canonical, changes, digest, explain_miss, normalised, spec_key
+from modelyard.environments.laying_out import lay_out
 from modelyard.environments.locks import Lock, make_lock, parse_pins
 from modelyard.environments.records import LockRecords, RegistryLockRecords
 from modelyard.environments.solving import solve
@@ -15,6 +18,7 @@ from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
 
 __all__ = [
     "Arrangement",
+    "BasePython",
     "Interpreter",
     "Lock",
     "LockRecords",
@@ -32,6 +36,7 @@ __all__ = [
     "explain_miss",
     "find_interpreter",
     "is_built",
+    "lay_out",
     "make_lock",
     "normalised",
     "parse_pins",

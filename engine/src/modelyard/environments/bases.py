@@ -1,0 +1,120 @@
+"""The Python of a base image, and the place in the image that an environment is laid out for. Pure."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+import attrs
+
+from modelyard.api import EnvironmentUnsolvable
+from modelyard.environments.interpreters import OLDEST_SERVER, OLDEST_WORKER, Interpreter
+
+_PLACE = "environment.base"
+_MANYLINUX = (17, 28, *range(31, 41))
+"""The glibc 2.x that uv knows as a platform; a newer base runs what an older one does."""
+_MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+_PREFIX = re.compile(r"(/[\w.+@~-][\w.+@~ -]*)+")
+"""What stands in shebangs, in a shell's single quotes and in pyvenv.cfg as it is."""
+
+
+@attrs.frozen
+class BasePython:
+    """The CPython of a base image: `/usr/local/bin/python3.11`, `3.11.9`, `cp311`, `glibc-2.36`, `x86_64`."""
+
+    path: PurePosixPath
+    version: str
+    abi: str
+    libc: str
+    machine: str
+    shared_libpython: bool
+    system: str = "linux"
+
+    @property
+    def minor(self) -> str:
+        """`3.11` of `3.11.9`."""
+        return self.version.rpartition(".")[0]
+
+    @property
+    def shown(self) -> str:
+        """What messages call it."""
+        return f"Python {self.version} on {self.system} {self.machine} with {self.libc or 'no glibc'}"
+
+
+@attrs.frozen
+class Place:
+    """Where an environment will be found in the image, and by which Python it runs there."""
+
+    prefix: PurePosixPath
+    base: BasePython
+
+    @property
+    def site(self) -> PurePosixPath:
+        """The folder of packages, relative to the prefix."""
+        return PurePosixPath("lib") / f"python{self.base.minor}" / "site-packages"
+
+    @property
+    def python(self) -> PurePosixPath:
+        """The environment's own interpreter, as scripts name it."""
+        return self.prefix / "bin" / "python"
+
+
+def check_place(place: Place, *, serving: bool) -> None:
+    """Raise `EnvironmentUnsolvable` where the base's Python cannot run what is to be laid out."""
+    prefix, base = str(place.prefix), place.base
+    if not _PREFIX.fullmatch(prefix) or ".." in place.prefix.parts:
+        raise EnvironmentUnsolvable(
+            f"{prefix!r} cannot be the folder of an environment in an image",
+            place="the prefix",
+            remedy="choose an absolute path of letters, digits, spaces and `.+@~_-`",
+        )
+    if not re.fullmatch(r"3\.\d{1,3}\.\d{1,3}", base.version) or not base.path.is_absolute():
+        raise _unfit(
+            base, f"{base.version} at {base.path} is no released CPython 3 at an absolute path", "a release"
+        )
+    oldest = OLDEST_SERVER if serving else OLDEST_WORKER
+    if tuple(map(int, base.minor.split("."))) < oldest:
+        shown = ".".join(map(str, oldest))
+        raise _unfit(base, f"it is older than the runtime's oldest, {shown}", f"Python {shown} or newer")
+    if serving and not base.shared_libpython:
+        named = f"libpython{base.minor}.so.1.0"
+        raise _unfit(base, f"it has no {named}, which the runtime loads", f"a Python and its {named}")
+
+
+def uv_platform(base: BasePython) -> str:
+    """Name the base's platform as uv does: the newest that the base's glibc still satisfies."""
+    machine = _MACHINES.get(base.machine)
+    libc = re.fullmatch(r"glibc-2\.(\d{1,3})(\.\d+)?", base.libc)
+    fitting = [one for one in _MANYLINUX if libc and one <= int(libc[1])]
+    if base.system != "linux" or machine is None or not fitting:
+        raise _unfit(
+            base,
+            "wheels are laid out for Linux on x86_64 or aarch64 with glibc 2.17 or newer",
+            "such a system (Debian, Ubuntu or Fedora; not Alpine)",
+        )
+    return f"{machine}-manylinux_2_{max(fitting)}"
+
+
+def check_compiler(compiler: Interpreter, base: BasePython) -> None:
+    """Raise `EnvironmentUnsolvable` where this machine's Python writes other byte code than the base reads."""
+    # Byte code is the same within a minor version from its first release on, not before it.
+    same = re.fullmatch(rf"{re.escape(base.minor)}\.\d+", compiler.version) and compiler.abi == base.abi
+    if not same:
+        raise no_compiler(base, f"{compiler.path} is Python {compiler.version} ({compiler.abi})")
+
+
+def no_compiler(base: BasePython, why: str) -> EnvironmentUnsolvable:
+    """Say that nothing here can compile for the base."""
+    return EnvironmentUnsolvable(
+        f"nothing here compiles for {base.shown} ({base.abi}): {why}",
+        place=_PLACE,
+        remedy=f"run `uv python install {base.minor}` on this machine, or choose a base with another Python",
+    )
+
+
+def _unfit(base: BasePython, why: str, wanted: str) -> EnvironmentUnsolvable:
+    return EnvironmentUnsolvable(
+        f"the base's {base.shown} does not fit: {why}",
+        place=_PLACE,
+        remedy=f"choose a base image with {wanted}",
+    )

@@ -1,0 +1,190 @@
+"""Lay a locked environment out as the tree that an image will hold at its final prefix.
+
+Built beside its place with uv and renamed there when whole. The same lock for the same place gives
+the same tree, byte for byte, whatever the folder, umask, time or order of installation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import glob
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path, PurePosixPath
+
+from modelyard.api import Conflict, EnvironmentUnsolvable, ModelyardError
+from modelyard.environments.bases import (
+    BasePython,
+    Place,
+    check_compiler,
+    check_place,
+    no_compiler,
+    uv_platform,
+)
+from modelyard.environments.checking import check_tree
+from modelyard.environments.compiling import compile_tree
+from modelyard.environments.conflicts import reason
+from modelyard.environments.installed import overlapping, too_new_or_old, write_records
+from modelyard.environments.interpreters import Interpreter, find_interpreter
+from modelyard.environments.locks import Lock, only
+from modelyard.environments.settling import fix_modes, make_frame, settle
+from modelyard.environments.solving import OnLine, tell
+from modelyard.environments.steps import failure, uv_step
+from modelyard.environments.wheels import RuntimeWheel
+from modelyard.processes import FileLock, disk_errors
+
+_LOCK_SECONDS = 3600.0
+"""As for environments on disk: a slow download of large wheels."""
+
+
+async def lay_out(
+    lock: Lock,
+    folder: Path,
+    *,
+    prefix: PurePosixPath,
+    python: BasePython,
+    runtime: RuntimeWheel | None,
+    on_line: OnLine | None = None,
+) -> None:
+    """Make `folder` what an image with the base's `python` shall hold at `prefix`; replaces an older tree.
+
+    Installs wheels only, for the base's version and platform. `runtime` None = not in it. Raises
+    `EnvironmentUnsolvable` where lock and base do not fit each other, `Conflict` where `folder` holds
+    something else; nothing half made is ever at `folder`.
+    """
+    place = Place(prefix, python)
+    check_place(place, serving=runtime is not None)
+    platform = uv_platform(python)
+    folder = await asyncio.to_thread(_prepare, folder)
+    compiler = await _compiler(python)
+    async with _building(folder) as building:
+        tell(on_line, f"laying out {len(lock.packages)} packages at {prefix} for {python.shown}")
+        await _Installer(building, place, compiler, platform, on_line).install(lock, runtime)
+        await _finish(building, place, compiler, on_line)
+        with disk_errors(folder):
+            await asyncio.to_thread(_put, building, folder)
+
+
+@contextlib.asynccontextmanager
+async def _building(folder: Path) -> AsyncIterator[Path]:
+    """Give a folder to build in, beside the place of the tree, to one at a time; nothing of it stays."""
+    async with FileLock(folder.parent / f".{folder.name}.lock", timeout_seconds=_LOCK_SECONDS):
+        await asyncio.to_thread(_sweep, folder)
+        with disk_errors(folder.parent):
+            building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_named(folder)))
+        try:
+            yield building
+        finally:
+            await asyncio.to_thread(shutil.rmtree, building, ignore_errors=True)
+
+
+class _Installer:
+    """Calls uv for one tree: wheels for the base, with hashes, copied so that uv's cache stays its own."""
+
+    def __init__(
+        self, building: Path, place: Place, compiler: Interpreter, platform: str, on_line: OnLine | None
+    ) -> None:
+        self._building, self._place, self._on_line = building, place, on_line
+        self._tree = building / "tree"
+        self._arguments = [
+            *("pip", "install", "--no-deps", "--link-mode", "copy", "--no-compile-bytecode"),
+            *("--prefix", str(self._tree), "--python", str(compiler.path)),
+            *("--python-version", place.base.version, "--python-platform", platform),
+        ]
+
+    async def install(self, lock: Lock, runtime: RuntimeWheel | None) -> None:
+        """Install the lock's packages, then the runtime."""
+        with disk_errors(self._tree):
+            await asyncio.to_thread(make_frame, self._tree, self._place)
+        if lock.packages:
+            await self._pins(lock.text)
+        # uv installs many wheels at once: where two bring the same file, the later by name shall win.
+        for name in await asyncio.to_thread(overlapping, self._tree / self._place.site):
+            tell(self._on_line, f"{name} brings files that another package brings too: installing it again")
+            await self._pins(only(lock.text, name), "--reinstall")
+        if runtime is not None:
+            await self._uv("--no-index", str(runtime.path))
+
+    async def _pins(self, text: str, *options: str) -> None:
+        pins = self._building / "lock.txt"
+        with disk_errors(pins):
+            pins.write_text(text, encoding="utf-8")
+        await self._uv("--require-hashes", "--only-binary", ":all:", *options, "-r", str(pins))
+
+    async def _uv(self, *options: str) -> None:
+        arguments = [*self._arguments, *options]
+        await uv_step(arguments, self._building, self._on_line, explain=self._explain)
+
+    def _explain(self, output: str, folder: Path) -> ModelyardError:
+        if "no solution found" not in output.lower():
+            return failure(output, folder)
+        return _unfit(self._place, reason(output))
+
+
+def _unfit(place: Place, why: str) -> EnvironmentUnsolvable:
+    return EnvironmentUnsolvable(
+        f"the lock does not fit {place.base.shown}: {why}",
+        place="environment.requirements",
+        remedy="solve the environment for this base, or choose a base that its packages have wheels for",
+    )
+
+
+async def _compiler(python: BasePython) -> Interpreter:
+    """Find a Python of this machine that writes the base's byte code."""
+    try:
+        found = await asyncio.to_thread(find_interpreter, python.minor, serving=False)
+    except EnvironmentUnsolvable as error:
+        raise no_compiler(python, error.message) from error
+    check_compiler(found, python)
+    return found
+
+
+async def _finish(building: Path, place: Place, compiler: Interpreter, on_line: OnLine | None) -> None:
+    tree = building / "tree"
+    if refusing := await asyncio.to_thread(too_new_or_old, tree / place.site, place.base.version):
+        raise _unfit(place, ", ".join(refusing))
+    with disk_errors(tree):
+        await asyncio.to_thread(settle, tree, place, compiler.path)
+    tell(on_line, f"compiling for Python {place.base.minor}")
+    await compile_tree(tree, place, compiler, on_line)
+    with disk_errors(tree):
+        await asyncio.to_thread(write_records, tree, place.site)
+        await asyncio.to_thread(fix_modes, tree)
+    await asyncio.to_thread(check_tree, tree, place, built_in=building, built_by=compiler.path)
+
+
+def _named(folder: Path) -> str:
+    return f".laying-{folder.name}-"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed runs left; the caller holds the lock."""
+    for left in folder.parent.glob(f"{glob.escape(_named(folder))}*"):
+        # The random end has no dash: `.laying-a-b-...` is of the folder `a-b`, which others may be making.
+        if "-" not in left.name.removeprefix(_named(folder)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _prepare(folder: Path) -> Path:
+    """Make the folder's parent; raises `Conflict` where something lies that no laying out has made."""
+    if folder.is_symlink() or (folder.exists() and not _replaceable(folder)):
+        raise Conflict(
+            "something else than an environment lies there",
+            place=str(folder),
+            remedy="move it away, or choose another folder",
+        )
+    with disk_errors(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    return folder.absolute()
+
+
+def _replaceable(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / "pyvenv.cfg").is_file() or not any(folder.iterdir()))
+
+
+def _put(building: Path, folder: Path) -> None:
+    if folder.exists():
+        folder.rename(building / "older")
+    (building / "tree").rename(folder)
