@@ -29,6 +29,7 @@ from modelyard.router import (
     RouterProcess,
     RouterState,
     XdsServer,
+    memory,
 )
 from modelyard_runtime.contract import start_ticks
 
@@ -220,6 +221,8 @@ class Rig:
         return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **more)
 
     def close(self) -> None:
+        if (unheard := memory.read_unheard(self.home.router_state)) is not None:
+            signal_process(unheard, signal.SIGKILL)
         for file in self.home.router_run.glob("envoy-*.pid"):
             parent, envoy = int(file.stem.partition("-")[2]), int(file.read_text())
             for pid in (parent, envoy):

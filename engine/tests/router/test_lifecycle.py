@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from modelyard.api import UserError
-from modelyard.processes import alive, signal_process, spawn_detached
+from modelyard.processes import ProcessRef, alive, signal_process, spawn_detached
 from modelyard.router import memory
 from modelyard.router.memory import SERVING, ParentState
 
@@ -65,6 +65,34 @@ def load(rig: Rig) -> Iterator[Counter[str]]:
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def start_and_leave(rig: Rig) -> ProcessRef:
+    """Start a router as somebody who is cancelled at once; returns its parent, which has said nothing yet."""
+
+    async def cut() -> ProcessRef:
+        starting = asyncio.create_task(rig.process.ensure())
+        while (parent := memory.read_unheard(rig.home.router_state)) is None:  # noqa: ASYNC110  a file says it
+            await asyncio.sleep(0.001)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return parent
+
+    left: ProcessRef = rig.run(cut())
+    return left
+
+
+def test_a_router_whose_starter_ended_before_it_spoke_is_stopped(own: Rig):
+    parent = start_and_leave(own)
+    assert alive(parent)
+    own.run(own.process.stop())
+    assert not alive(parent)
+
+
+def test_a_router_whose_starter_ended_before_it_spoke_is_adopted(own: Rig):
+    parent = start_and_leave(own)
+    start(own)
+    assert state(own).parent == parent
 
 
 def test_a_restarted_router_serves_within_five_seconds_though_the_controller_is_dead(own: Rig):

@@ -15,6 +15,8 @@ from modelyard.router.resources import EMPTY, Resources, TypedResources
 
 SNAPSHOT_FILE = "snapshot.json"
 STATE_FILE = "state.json"
+STARTED_FILE = "started.json"
+"""The parent that was started last, by whoever started it: it takes half a second to write a state of its own."""
 _FORMAT = 1
 
 STARTING, SERVING, SUPERSEDED, DRAINING, STOPPED = "starting", "serving", "superseded", "draining", "stopped"
@@ -50,6 +52,23 @@ def read_state(folder: Path) -> ParentState | None:
         return ParentState(parent=parent, envoy=ProcessRef(**envoy) if envoy else None, **raw)
     except (TypeError, KeyError):
         return None
+
+
+def write_started(folder: Path, parent: ProcessRef) -> None:
+    """Note a parent that was started; atomic."""
+    write_atomic(folder / STARTED_FILE, json.dumps({"format": _FORMAT, **attrs.asdict(parent)}).encode())
+
+
+def read_unheard(folder: Path) -> ProcessRef | None:
+    """Return the parent that was started last, where it has not written its own state yet."""
+    raw, state = _load(folder / STARTED_FILE), read_state(folder)
+    try:
+        started = ProcessRef(**raw) if raw is not None else None
+    except TypeError:
+        return None
+    if started is None or (state is not None and started.start_ticks <= state.parent.start_ticks):
+        return None
+    return started
 
 
 def write_snapshot(folder: Path, resources: Resources) -> None:

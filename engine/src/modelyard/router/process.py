@@ -67,6 +67,7 @@ class RouterProcess:
                     await sweep(self._places.run, before=None)
                     await await_port(self._settings)
                 parent = spawn_parent(self._places)
+                memory.write_started(self._places.state, parent)
             await self._wait_for(
                 parent, lambda s: s.parent == parent and s.envoy is not None and alive(s.envoy)
             )
@@ -74,6 +75,8 @@ class RouterProcess:
     async def stop(self) -> None:
         """Drain and stop the router; returns when it is gone. Nothing runs: nothing to do."""
         async with self._lock():
+            if (unheard := self._unheard_parent()) is not None:
+                await stop_process(unheard, grace_seconds=_STOP_SECONDS)
             state = memory.read_state(self._places.state)
             if state is None:
                 return
@@ -117,7 +120,14 @@ class RouterProcess:
         self._places.run.mkdir(parents=True, exist_ok=True, mode=0o700)
         return FileLock(self._places.run / "router.lock", timeout_seconds=_RESTART_SECONDS)
 
+    def _unheard_parent(self) -> ProcessRef | None:
+        """Return a parent that has not said a word yet: who started it may have ended before it did."""
+        unheard = memory.read_unheard(self._places.state)
+        return unheard if unheard is not None and alive(unheard) else None
+
     def _running_parent(self) -> ProcessRef | None:
+        if (unheard := self._unheard_parent()) is not None:
+            return unheard
         state = memory.read_state(self._places.state)
         if state is None or state.phase in {DRAINING, STOPPED} or not alive(state.parent):
             return None
