@@ -1,4 +1,4 @@
-"""What can be wrong with a folder, said so that a person can mend it."""
+"""What can be wrong with what a registry keeps, and with a folder, said so that a person can mend it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ def absent(what: str, root: Path) -> NotFound:
         f"the registry has no {what}",
         place=str(root),
         remedy="deploy or push it first, or mend the reference",
+    )
+
+
+def unreadable(place: str, why: Exception) -> StoreDamaged:
+    """Say that a manifest or an index is none, or not the one that was promised."""
+    return StoreDamaged(
+        f"what the registry keeps is damaged: {why}",
+        place=place,
+        remedy="delete it there and push it again",
     )
 
 

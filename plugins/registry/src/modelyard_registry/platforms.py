@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from modelyard.api import Descriptor, NotFound, Platform, StoreDamaged
+from modelyard.api import Descriptor, NotFound, Platform
 
+from modelyard_registry.errors import unreadable
 from modelyard_registry.manifests import INDEX_TYPE, MANIFEST_TYPE, decode_descriptor
 
 DOCKER_MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
@@ -41,11 +42,7 @@ def list_platforms(index: bytes, place: str) -> tuple[tuple[Platform, Descriptor
     try:
         return _read(index)
     except (ValueError, RecursionError) as failure:
-        raise StoreDamaged(
-            f"what the registry keeps is damaged: {failure}",
-            place=place,
-            remedy="delete it there and push it again",
-        ) from failure
+        raise unreadable(place, failure) from failure
 
 
 def _read(index: bytes) -> tuple[tuple[Platform, Descriptor], ...]:

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import attrs
-from modelyard.api import Artifact, Descriptor, Maturity, NotFound, Platform, StoreDamaged, UserError
+from modelyard.api import Artifact, Descriptor, Maturity, NotFound, Platform, UserError
 
 from modelyard_registry import manifests, platforms
 from modelyard_registry.distribution import documents, downloads, listing, uploads
@@ -21,6 +21,7 @@ from modelyard_registry.distribution.servers import Server
 from modelyard_registry.distribution.session import Limits, Session
 from modelyard_registry.distribution.sessions import Sessions
 from modelyard_registry.distribution.uploads import Progress
+from modelyard_registry.errors import unreadable
 from modelyard_registry.names import check_digest, check_reference, check_repository, check_tag
 from modelyard_registry.platforms import INDEX_TYPES
 
@@ -120,7 +121,7 @@ class DistributionRegistry:
         try:
             return _modest(manifests.decode(found.content))
         except (ValueError, RecursionError) as failure:
-            raise _unreadable(place, failure) from failure
+            raise unreadable(place, failure) from failure
 
     async def read_document(self, repository: str, reference: str) -> Document:
         """Read a manifest or an index byte for byte, digest-checked."""
@@ -174,7 +175,7 @@ class DistributionRegistry:
                     remedy="push the blobs first",
                 )
             if size not in (blob.size, -1):
-                raise _unreadable(
+                raise unreadable(
                     f"{self.server.origin}/{full}@{blob.digest}",
                     ValueError(f"it has {size} bytes, the manifest says {blob.size}"),
                 )
@@ -186,11 +187,3 @@ def _modest(artifact: Artifact) -> Artifact:
     if len(artifact.layers) > MOST_LAYERS:
         raise ValueError(f"it names more than {MOST_LAYERS} layers")
     return artifact
-
-
-def _unreadable(place: str, failure: Exception) -> StoreDamaged:
-    return StoreDamaged(
-        f"what the registry keeps is damaged: {failure}",
-        place=place,
-        remedy="delete it there and push it again",
-    )
