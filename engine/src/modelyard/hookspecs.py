@@ -23,7 +23,12 @@ if TYPE_CHECKING:
         Deleted,
         Deployed,
         DeviceBackend,
+        EnvironmentSpec,
+        ImageBuilder,
+        ImageBuilt,
+        ImageRef,
         Planned,
+        Platform,
         PluginBroken,
         Refusal,
         Registry,
@@ -53,6 +58,17 @@ def offer_registries() -> list[Registry]:
     later plugin, in order of entry-point names, BROKEN; the reason names both.
     None: not allowed; give an empty list. Failure: the plugin is BROKEN, the host goes on unless
     the plugin is required. Maturity: alpha. Since: 0.1.
+    """
+
+
+@hookspec
+def offer_image_builders() -> list[ImageBuilder]:
+    """Offer ways to build images.
+
+    When: once, while the controller starts. By whom: the host. Who wins: the builder that
+    `images.builder` names, if it can build the order, else the first by name that can.
+    None: not allowed; give an empty list. Failure: the plugin is BROKEN; what only its builders
+    could build is refused. Maturity: alpha. Since: 0.1.
     """
 
 
@@ -112,6 +128,19 @@ def offer_checks() -> list[Check]:
 # --- decide --------------------------------------------------------------------------------
 
 
+@hookspec(firstresult=True)
+def resolve_image(spec: EnvironmentSpec, platform: Platform) -> ImageRef | Refusal | None:
+    """Name the image that holds an environment, in place of the engine's own search and building.
+
+    The image must be one that a Modelyard built for an environment (`engine images show` says so);
+    runtime, models and code are laid upon it. The registry it names must be one of the host's.
+    When: before an image is looked up or built, by plans and deploys for targets that take images.
+    By whom: the controller. Who wins: the first plugin by name that answers; the others are not
+    asked. None: pass; a `Refusal` refuses the plan. Failure: the request fails and names the
+    plugin. Maturity: alpha. Since: 0.1.
+    """
+
+
 @hookspec
 def veto_placement(spec: ServiceSpec, candidate: Candidate) -> Refusal | None:
     """Refuse a place for a service's replica.
@@ -140,6 +169,15 @@ def on_planned(event: Planned) -> None:
     """Hear of a plan, refused or not, after it was made.
 
     By whom: the controller. Failure: logged and counted, never changes an outcome. Since: 0.1.
+    """
+
+
+@hookspec
+def on_image_built(event: ImageBuilt) -> None:
+    """Hear that an image was built, since no registry had it.
+
+    By whom: the controller, once per image pushed.
+    Failure: logged and counted, never changes an outcome. Since: 0.1.
     """
 
 

@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 import attrs
 import pytest
+from modelyard.api import BasePython
 from modelyard.environments import (
-    BasePython,
     Interpreter,
     Lock,
     RuntimeWheel,

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 
 import attrs
 import pytest
-from modelyard.api import EnvironmentUnsolvable
-from modelyard.environments import BasePython, Interpreter
+from modelyard.api import BasePython, EnvironmentUnsolvable
+from modelyard.environments import Interpreter
 from modelyard.environments.bases import Place, check_compiler, check_place, uv_platform
 
 BASE = BasePython(

@@ -10,7 +10,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from modelyard.environments import BasePython, RuntimeWheel
+from modelyard.api import BasePython
+from modelyard.environments import RuntimeWheel
 from modelyard.processes import run_quickly
 
 from .conftest import LayOut, write_wheel

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path, PurePosixPath
 
 import pytest
-from modelyard.api import EnvironmentSpec
-from modelyard.environments import BasePython, Interpreter, Lock, lay_out, solve
+from modelyard.api import BasePython, EnvironmentSpec
+from modelyard.environments import Interpreter, Lock, lay_out, solve
 from modelyard.processes import Home
 
 from .test_laying_out import said, snapshot

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 import attrs
 import pytest
-from modelyard.api import Conflict, EnvironmentUnsolvable, SystemError_
-from modelyard.environments import BasePython, Interpreter, laying_out
+from modelyard.api import BasePython, Conflict, EnvironmentUnsolvable, SystemError_
+from modelyard.environments import Interpreter, laying_out
 from modelyard.environments.bases import Place
 from modelyard.environments.compiling import compile_tree
 

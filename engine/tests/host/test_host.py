@@ -18,8 +18,11 @@ from modelyard.api import (
     Deleted,
     DeviceGrant,
     DeviceRequest,
+    EnvironmentSpec,
+    ImageRef,
     Maturity,
     NotFound,
+    Platform,
     PluginBroken,
     PluginFailed,
     PluginSettings,
@@ -29,12 +32,15 @@ from modelyard.api import (
     Unavailable,
 )
 from modelyard.host import Host, load
-from modelyard.testing import FakeDeviceBackend, plugin_from
+from modelyard.testing import FakeDeviceBackend, FakeTarget, plugin_from
 from modelyard.testing.pytest_plugin import HostMaker
 
 QUICK = PluginSettings(hook_timeout_seconds=0.5)
 SPEC = ServiceSpec(name="digits", code=CodeRef(source="/code", entry="score.py"))
 PLACE = Candidate(node="here", free_millicores=1000, free_memory_bytes=1 << 30)
+AMD64 = Platform("linux", "amd64")
+ENVIRONMENT = EnvironmentSpec(requirements=("numpy",))
+IMAGE = ImageRef("company", "images/ready", f"sha256:{'a' * 64}")
 NO = Refusal(plugin="somebody", code="no", message="no room")
 
 
@@ -78,6 +84,16 @@ def score(answer: object) -> Callable[..., object]:
         return answer
 
     return score_placement
+
+
+def resolving(answer: object, asked: list[str] | None = None, name: str = "") -> Callable[..., object]:
+    def resolve_image(spec: EnvironmentSpec, platform: Platform) -> object:
+        assert (spec, platform) == (ENVIRONMENT, AMD64)
+        if asked is not None:
+            asked.append(name)
+        return answer
+
+    return resolve_image
 
 
 def listener(heard: list[object], error: Exception | None = None) -> Callable[..., None]:
@@ -293,6 +309,40 @@ def test_a_score_always_lies_between_the_lowest_and_the_highest_opinion(answers:
     given_scores = [one for one in answers if one is not None] or [0.5]
     mean = asyncio.run(load(PluginSettings(), entry_points=points).score_placement(SPEC, PLACE))
     assert min(given_scores) - 1e-12 <= mean <= max(given_scores) + 1e-12
+
+
+def test_the_first_plugin_that_names_an_image_decides(host_with: HostMaker):
+    asked: list[str] = []
+    answers = {"a": None, "b": IMAGE, "c": None}
+    host = host_with(
+        *(plugin_from(name, resolve_image=resolving(one, asked, name)) for name, one in answers.items())
+    )
+    assert asyncio.run(host.resolve_image(ENVIRONMENT, AMD64)) == IMAGE
+    assert asked == ["a", "b"]
+
+
+def test_no_image_is_named_where_every_plugin_passes(host_with: HostMaker):
+    host = host_with(plugin_from("a", resolve_image=resolving(None)))
+    assert asyncio.run(host.resolve_image(ENVIRONMENT, AMD64)) is None
+
+
+def test_a_refused_image_names_the_plugin_that_refused(host_with: HostMaker):
+    host = host_with(plugin_from("strict", resolve_image=resolving(NO)))
+    answer = asyncio.run(host.resolve_image(ENVIRONMENT, AMD64))
+    assert isinstance(answer, Refusal)
+    assert (answer.plugin, answer.code) == ("strict", "no")
+
+
+def test_an_answer_that_is_no_image_fails_the_request(host_with: HostMaker):
+    host = host_with(plugin_from("odd", resolve_image=resolving("latest")))
+    with pytest.raises(PluginFailed, match="no ImageRef"):
+        asyncio.run(host.resolve_image(ENVIRONMENT, AMD64))
+
+
+def test_a_target_that_takes_images_must_be_able_to_bring_them(host_with: HostMaker):
+    (record,) = host_with(plugin_from("half", offer_targets=[FakeTarget(artifact="image")])).records
+    assert record.state is PluginState.BROKEN
+    assert "bring" in record.reason
 
 
 def test_every_listener_hears_an_event_though_another_raises(host_with: HostMaker):

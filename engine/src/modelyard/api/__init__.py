@@ -40,10 +40,21 @@ from modelyard.api.errors import (
 from modelyard.api.events import (
     Deleted,
     Deployed,
+    ImageBuilt,
     Planned,
     PluginBroken,
     ReplicaFailed,
     Scaled,
+)
+from modelyard.api.images import (
+    BasePython,
+    BuildOrder,
+    BuildSite,
+    CondaLayer,
+    ImageBuilder,
+    ImageRef,
+    OnLine,
+    PipLayer,
 )
 from modelyard.api.platforms import (
     Platform,
@@ -88,6 +99,7 @@ from modelyard.api.services import (
 )
 from modelyard.api.settings import (
     EngineSettings,
+    ImageSettings,
     PluginSettings,
     RouterSettings,
     SnapshotLimits,
@@ -110,6 +122,7 @@ from modelyard.api.spec import (
 )
 from modelyard.api.targets import (
     Candidate,
+    ImageTarget,
     Replica,
     ReplicaId,
     ReplicaPhase,
@@ -127,10 +140,14 @@ __all__ = [
     "Artifact",
     "AuthPolicy",
     "Authenticator",
+    "BasePython",
     "BatchingSpec",
+    "BuildOrder",
+    "BuildSite",
     "Candidate",
     "Check",
     "CodeRef",
+    "CondaLayer",
     "Conflict",
     "Deleted",
     "DeployFailed",
@@ -147,6 +164,11 @@ __all__ = [
     "EnvironmentUnsolvable",
     "Finding",
     "GrpcSpec",
+    "ImageBuilder",
+    "ImageBuilt",
+    "ImageRef",
+    "ImageSettings",
+    "ImageTarget",
     "ImageUnbuildable",
     "KeyPair",
     "KeySlot",
@@ -155,9 +177,11 @@ __all__ = [
     "ModelyardError",
     "MultiModelSpec",
     "NotFound",
+    "OnLine",
     "Operation",
     "OperationKind",
     "OperationState",
+    "PipLayer",
     "Plan",
     "Planned",
     "Platform",

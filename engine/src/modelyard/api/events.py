@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from modelyard.api.images import ImageRef
 from modelyard.api.plugins import PluginRecord
 from modelyard.api.services import Plan
 from modelyard.api.spec import ServiceSpec
@@ -23,6 +24,16 @@ class Deployed:
 
     service: str
     revision: int
+    seconds: float
+
+
+@attrs.frozen
+class ImageBuilt:
+    """An image was built, since no registry had it, in `seconds` by the builder named."""
+
+    image: ImageRef
+    tag: str
+    builder: str
     seconds: float
 
 

@@ -51,6 +51,14 @@ class Registry(Protocol):
         """How far this registry may be relied on."""
         ...
 
+    def address(self, repository: str) -> str:
+        """Say what other tools call a repository (`registry.example/team/models`); empty = they cannot reach it."""
+        ...
+
+    async def list_tags(self, repository: str) -> tuple[str, ...]:
+        """Give every tag of a repository, sorted; raises `NotFound` when there is no such repository."""
+        ...
+
     async def resolve(self, repository: str, reference: str) -> Descriptor:
         """Turn a tag or digest into the manifest's descriptor, or that of an index of several."""
         ...

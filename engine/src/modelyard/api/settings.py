@@ -35,11 +35,24 @@ class RouterSettings:
 
 
 @attrs.frozen
+class ImageSettings:
+    """How images are made. `{python}` in `base` stands for the Python asked for, as `3.11`."""
+
+    base: str = "python:{python}-slim-bookworm"
+    """What stands below a service that names no base of its own."""
+    builder: str = ""
+    """The builder that is asked first; empty = whichever can."""
+    shared: tuple[str, ...] = ()
+    """Registries that are looked into after the workspace's own, by name; nothing is written there."""
+
+
+@attrs.frozen
 class EngineSettings:
     """Everything of `settings.yaml`, defaults filled in."""
 
     plugins: PluginSettings = attrs.field(factory=PluginSettings)
     snapshot: SnapshotLimits = attrs.field(factory=SnapshotLimits)
     router: RouterSettings = attrs.field(factory=RouterSettings)
+    images: ImageSettings = attrs.field(factory=ImageSettings)
     registry: str = "oci-layout"
     """Name of the workspace registry's record."""

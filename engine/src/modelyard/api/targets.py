@@ -9,8 +9,10 @@ from typing import Literal, Protocol, runtime_checkable
 import attrs
 
 from modelyard.api.devices import DeviceGrant
+from modelyard.api.images import ImageRef, OnLine
 from modelyard.api.plugins import Maturity
 from modelyard.api.refusals import Refusal
+from modelyard.api.registries import Registry
 from modelyard.api.spec import ServiceSpec
 
 ReplicaId = str
@@ -41,8 +43,7 @@ class Workload:
     """One revision of a service, ready to be started anywhere the target chooses to keep files.
 
     Paths are absolute and content-addressed: they never change under a running replica.
-    `environment` is what `Target.artifact` asks for: a folder with `bin/python`, or an image digest; the
-    runtime is in it.
+    `environment` is a folder with `bin/python`; the runtime is in it.
     """
 
     spec: ServiceSpec
@@ -58,6 +59,8 @@ class Workload:
     worker_environment: str = ""
     """The script's own environment, a folder with `bin/python`: it then runs in processes of that Python.
     Empty = it runs within the server's process."""
+    image: ImageRef | None = None
+    """What replicas of targets that take images start from; every path above is then one inside it."""
 
 
 class ReplicaPhase(enum.Enum):
@@ -151,4 +154,17 @@ class Target(Protocol):
 
     def logs(self, replica: ReplicaId, *, lines: int, follow: bool) -> AsyncIterator[str]:
         """Yield the last `lines` of its log, then, with `follow`, each new line."""
+        ...
+
+
+@runtime_checkable
+class ImageTarget(Target, Protocol):
+    """A target whose `artifact` is "image": it has images brought to where its replicas start."""
+
+    async def bring(self, image: ImageRef, registry: Registry, *, on_line: OnLine) -> None:
+        """Make an image startable here; called before every `apply`, and quick where it is there already.
+
+        `registry` is the record that has it. A target whose nodes fetch images by themselves only makes sure
+        that they can: `Registry.address` says by which name. Raises `Unavailable` and `UserError`.
+        """
         ...

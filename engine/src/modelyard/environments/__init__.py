@@ -6,7 +6,6 @@ May import `processes` and `api`.
 """
 
 from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built
-from modelyard.environments.bases import BasePython
 from modelyard.environments.building import cached, ensure
 from modelyard.environments.interpreters import Interpreter, find_interpreter
 from modelyard.environments.keys import canonical, changes, digest, explain_miss, normalised, spec_key
@@ -18,7 +17,6 @@ from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
 
 __all__ = [
     "Arrangement",
-    "BasePython",
     "Interpreter",
     "Lock",
     "LockRecords",

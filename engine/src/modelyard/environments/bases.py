@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import attrs
 
-from modelyard.api import EnvironmentUnsolvable
+from modelyard.api import BasePython, EnvironmentUnsolvable
 from modelyard.environments.interpreters import OLDEST_SERVER, OLDEST_WORKER, Interpreter
 
 _PLACE = "environment.base"
@@ -16,29 +16,6 @@ _MANYLINUX = (17, 28, *range(31, 41))
 _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 _PREFIX = re.compile(r"(/[\w.+@~-][\w.+@~ -]*)+")
 """What stands in shebangs, in a shell's single quotes and in pyvenv.cfg as it is."""
-
-
-@attrs.frozen
-class BasePython:
-    """The CPython of a base image: `/usr/local/bin/python3.11`, `3.11.9`, `cp311`, `glibc-2.36`, `x86_64`."""
-
-    path: PurePosixPath
-    version: str
-    abi: str
-    libc: str
-    machine: str
-    shared_libpython: bool
-    system: str = "linux"
-
-    @property
-    def minor(self) -> str:
-        """`3.11` of `3.11.9`."""
-        return self.version.rpartition(".")[0]
-
-    @property
-    def shown(self) -> str:
-        """What messages call it."""
-        return f"Python {self.version} on {self.system} {self.machine} with {self.libc or 'no glibc'}"
 
 
 @attrs.frozen

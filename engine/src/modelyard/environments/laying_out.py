@@ -14,9 +14,8 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
-from modelyard.api import Conflict, EnvironmentUnsolvable, ModelyardError
+from modelyard.api import BasePython, Conflict, EnvironmentUnsolvable, ModelyardError
 from modelyard.environments.bases import (
-    BasePython,
     Place,
     check_compiler,
     check_place,

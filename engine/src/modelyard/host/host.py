@@ -21,9 +21,14 @@ from modelyard.api import (
     Deleted,
     Deployed,
     DeviceBackend,
+    EnvironmentSpec,
+    ImageBuilder,
+    ImageBuilt,
+    ImageRef,
     ModelyardError,
     NotFound,
     Planned,
+    Platform,
     PluginBroken,
     PluginFailed,
     PluginRecord,
@@ -44,13 +49,14 @@ from modelyard.host.working import Hung, Raised, attempt, attempt_async, describ
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Event = Planned | Deployed | Scaled | ReplicaFailed | Deleted | PluginBroken
+Event = Planned | ImageBuilt | Deployed | Scaled | ReplicaFailed | Deleted | PluginBroken
 
 NO_OPINION = 0.5
 """Score of a place about which no plugin says anything."""
 
 _OBSERVERS: Mapping[type, str] = {
     Planned: "on_planned",
+    ImageBuilt: "on_image_built",
     Deployed: "on_deployed",
     Scaled: "on_scaled",
     ReplicaFailed: "on_replica_failed",
@@ -90,6 +96,11 @@ class Host:
     def registries(self) -> Mapping[str, Registry]:
         """Registries of active plugins by name."""
         return self._of_kind("registries")
+
+    @property
+    def image_builders(self) -> Mapping[str, ImageBuilder]:
+        """Builders of images of active plugins by name."""
+        return self._of_kind("image_builders")
 
     @property
     def devices(self) -> Mapping[str, DeviceBackend]:
@@ -145,6 +156,20 @@ class Host:
             if isinstance(raised.error, ModelyardError):
                 raise raised.error from None
             raise _failed(offered.plugin, moment, raised) from raised.error
+
+    async def resolve_image(self, spec: EnvironmentSpec, platform: Platform) -> ImageRef | Refusal | None:
+        """Ask plugin after plugin, by name, until one names an image or refuses; None = all passed."""
+        hook, arguments = "resolve_image", {"spec": spec, "platform": platform}
+        for plugin in self._listeners(hook):
+            # pluggy gives the answer itself, not a list, where the first result decides
+            answer: Any = await self._ask(plugin, hook, arguments)
+            if isinstance(answer, Refusal):
+                return attrs.evolve(answer, plugin=plugin.name)
+            if isinstance(answer, ImageRef):
+                return answer
+            if answer is not None:
+                raise PluginFailed(plugin.name, hook, f"it answered {answer!r}, no ImageRef, Refusal or None")
+        return None
 
     async def veto_placement(self, spec: ServiceSpec, candidate: Candidate) -> tuple[Refusal, ...]:
         """Ask every plugin whether it refuses the place; all refusals, by plugin name."""

@@ -8,12 +8,22 @@ from typing import Any
 
 import attrs
 
-from modelyard.api import Authenticator, Check, DeviceBackend, Registry, Scaler, Target
+from modelyard.api import (
+    Authenticator,
+    Check,
+    DeviceBackend,
+    ImageBuilder,
+    ImageTarget,
+    Registry,
+    Scaler,
+    Target,
+)
 from modelyard.host.admitting import Admitted, Unfit
 from modelyard.host.working import Hung, Raised, attempt
 
 PROTOCOLS: Mapping[str, type] = {
     "registries": Registry,
+    "image_builders": ImageBuilder,
     "devices": DeviceBackend,
     "authenticators": Authenticator,
     "scalers": Scaler,
@@ -85,7 +95,7 @@ def _as_list(hook: str, answer: object) -> list[object]:
 
 
 def _checked(plugin: str, kind: str, record: object) -> Offered:
-    protocol = PROTOCOLS[kind]
+    protocol = _protocol(kind, record)
     label = type(record).__name__
     if not isinstance(record, protocol):
         missing = sorted(name for name in _members(protocol) if not hasattr(record, name))
@@ -98,5 +108,10 @@ def _checked(plugin: str, kind: str, record: object) -> Offered:
     return Offered(kind=kind, name=name, plugin=plugin, record=record)
 
 
+def _protocol(kind: str, record: object) -> type:
+    takes_images = kind == "targets" and getattr(record, "artifact", "") == "image"
+    return ImageTarget if takes_images else PROTOCOLS[kind]
+
+
 def _members(protocol: type) -> list[str]:
-    return [name for name in vars(protocol) if not name.startswith("_")]
+    return [name for one in protocol.__mro__ for name in vars(one) if not name.startswith("_")]

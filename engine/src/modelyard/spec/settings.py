@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 
-from modelyard.api import EngineSettings, PluginSettings, RouterSettings, SnapshotLimits
+from modelyard.api import EngineSettings, ImageSettings, PluginSettings, RouterSettings, SnapshotLimits
 from modelyard.spec.choices import Flag
 from modelyard.spec.fields import Field
 from modelyard.spec.findings import Report, WrongError
@@ -17,7 +17,12 @@ from modelyard.spec.services import load
 _SIZE = Number(parse_bytes, lambda v: format_bytes(int(v)), 1, 2**50, "300MB or 1Gi")
 _TIME = Number(parse_duration, format_duration, 0.01, 600, "5s or 500ms")
 _NAMES = TextList(Text(shortest=1, longest=100))
-_SECTIONS: dict[str, type] = {"plugins": PluginSettings, "snapshot": SnapshotLimits, "router": RouterSettings}
+_SECTIONS: dict[str, type] = {
+    "plugins": PluginSettings,
+    "snapshot": SnapshotLimits,
+    "router": RouterSettings,
+    "images": ImageSettings,
+}
 _SETS = ("plugins.disabled", "plugins.required")
 
 SETTINGS_FIELDS: tuple[Field, ...] = (
@@ -42,6 +47,14 @@ SETTINGS_FIELDS: tuple[Field, ...] = (
         "router.address", "router.address", Text(shortest=1, longest=45), "The address the router listens on."
     ),
     Field("router.port", "router.port", Integer(0, 65_535), "The port it listens on; 0 = any free one."),
+    Field(
+        "images.base",
+        "images.base",
+        Text(shortest=1, longest=300),
+        "The base of images that name none; {python} stands for the Python asked for.",
+    ),
+    Field("images.builder", "images.builder", Text(shortest=1, longest=100), "The builder asked first."),
+    Field("images.shared", "images.shared", _NAMES, "Registries looked into after the engine's own."),
     Field("registry", "registry", Text(shortest=1, longest=100), "The registry that keeps artifacts."),
 )
 

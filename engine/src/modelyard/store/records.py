@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from modelyard.api import DeviceGrant, Operation, Revision, ServiceSpec
+from modelyard.api import DeviceGrant, ImageRef, Operation, Revision, ServiceSpec
 
 
 @attrs.frozen
@@ -45,6 +45,8 @@ class RevisionRecord:
     """The script's own, where it does not share the server's."""
     isolation: str = "thread"
     isolation_why: str = ""
+    image: ImageRef | None = None
+    """What replicas of targets that take images start from; both environment paths are then inside it."""
 
     def summary(self) -> Revision:
         """Give what users see of it."""

@@ -27,6 +27,16 @@ class InMemoryRegistry:
     _manifests: dict[str, dict[str, Artifact]] = attrs.field(factory=lambda: defaultdict(dict), repr=False)
     _tags: dict[str, dict[str, str]] = attrs.field(factory=lambda: defaultdict(dict), repr=False)
 
+    def address(self, repository: str) -> str:  # noqa: ARG002  nobody else reaches this memory
+        """Give none."""
+        return ""
+
+    async def list_tags(self, repository: str) -> tuple[str, ...]:
+        """Give every tag of a repository."""
+        if not self._manifests[repository]:
+            raise NotFound(f"no repository {repository!r}", place=self.name)
+        return tuple(sorted(self._tags[repository]))
+
     async def resolve(self, repository: str, reference: str) -> Descriptor:
         """Turn a tag or digest into the manifest's descriptor."""
         digest = self._tags[repository].get(reference, reference)

@@ -187,6 +187,24 @@ class RegistryConformance:
 
         asyncio.run(case())
 
+    def test_every_tag_of_a_repository_is_listed(self, registry: Registry) -> None:
+        """Sorted, and none of another repository; one that never was is not found."""
+
+        async def case() -> None:
+            artifact = await _artifact(registry, CONTENT)
+            for tag in ("b", "a"):
+                await registry.push(MODELS, artifact, tag=tag)
+            assert await registry.list_tags(MODELS) == ("a", "b")
+            with pytest.raises(NotFound):
+                await registry.list_tags("models/none")
+
+        asyncio.run(case())
+
+    def test_a_repository_has_one_address(self, registry: Registry) -> None:
+        """It ends in the repository's name, or there is none."""
+        address = registry.address(MODELS)
+        assert address == "" or address.endswith(f"/{MODELS}")
+
     def test_a_deleted_tag_is_not_found(self, registry: Registry) -> None:
         """Another tag stays."""
 

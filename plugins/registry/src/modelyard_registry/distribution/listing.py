@@ -19,7 +19,7 @@ _NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?')
 
 
 async def list_tags(session: Session, repository: str) -> tuple[str, ...]:
-    """Give every tag, in the registry's order."""
+    """Give every tag, sorted."""
     path, tags = f"{repository}/tags/list?n={PAGE_TAGS}", dict[str, None]()
     for _ in range(MOST_PAGES):
         call = Call("GET", path, reading(repository))
@@ -30,7 +30,7 @@ async def list_tags(session: Session, repository: str) -> tuple[str, ...]:
         except ValueError as failure:
             raise _damaged(session, call, str(failure)) from failure
         if following is None:
-            return tuple(tags)
+            return tuple(sorted(tags))
         path = following
     raise _damaged(session, call, f"it has more than {MOST_PAGES} pages")
 

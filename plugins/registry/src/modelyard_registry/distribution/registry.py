@@ -53,6 +53,10 @@ class DistributionRegistry:
         """The name in `registries.toml`."""
         return self.server.name
 
+    def address(self, repository: str) -> str:
+        """Say what other tools call a repository: the server's host, then its name there."""
+        return f"{self.server.origin.netloc}/{self.server.full(repository)}"
+
     async def resolve(self, repository: str, reference: str) -> Descriptor:
         """Turn a tag or digest into the descriptor of the manifest, or of the index of several."""
         full = self._full(repository)
@@ -150,7 +154,7 @@ class DistributionRegistry:
         await documents.remove(self._here(), full, reference)
 
     async def list_tags(self, repository: str) -> tuple[str, ...]:
-        """Give every tag of a repository."""
+        """Give every tag of a repository, sorted."""
         return await listing.list_tags(self._here(), self._full(repository))
 
     def _here(self) -> Session:

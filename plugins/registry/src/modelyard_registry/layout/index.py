@@ -42,6 +42,11 @@ class Index:
                 return entry.manifest
         return None
 
+    def tags(self, repository: str) -> tuple[str, ...] | None:
+        """Give a repository's tags, sorted; None = it has no manifest at all."""
+        found = [entry.tag for entry in self.entries if entry.repository == repository]
+        return tuple(sorted(filter(None, found))) if found else None
+
     def image_indexes(self, repository: str) -> tuple[Descriptor, ...]:
         """Give what stands for one image on several platforms in a repository."""
         named = (e.manifest for e in self.entries if e.repository == repository)

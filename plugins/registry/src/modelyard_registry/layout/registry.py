@@ -43,6 +43,15 @@ class OciLayoutRegistry:
         """The folder behind it."""
         return Layout(self.root, self.clock)
 
+    def address(self, repository: str) -> str:  # noqa: ARG002  a folder of this machine has no name elsewhere
+        """Give none: only the engine reaches this folder."""
+        return ""
+
+    async def list_tags(self, repository: str) -> tuple[str, ...]:
+        """Give every tag of a repository, sorted."""
+        check_repository(repository)
+        return await asyncio.to_thread(self._list_tags, repository)
+
     async def resolve(self, repository: str, reference: str) -> Descriptor:
         """Turn a tag or digest into the manifest's descriptor."""
         check_repository(repository)
@@ -119,6 +128,13 @@ class OciLayoutRegistry:
             found = self._find_below(index, repository, reference)
         if found is None:
             raise self._no_manifest(repository, reference)
+        return found
+
+    def _list_tags(self, repository: str) -> tuple[str, ...]:
+        with told_plainly(self.root):
+            found = self.layout.read_index().tags(repository)
+        if found is None:
+            raise NotFound("there is no such repository", place=f"{self.root}: {repository}")
         return found
 
     def _find_below(self, index: Index, repository: str, digest: str) -> Descriptor | None:
