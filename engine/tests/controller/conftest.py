@@ -29,6 +29,7 @@ from modelyard.api import (
     Secret,
     ServiceSpec,
     Severity,
+    Target,
     Unavailable,
 )
 from modelyard.control import BusyScaler
@@ -36,6 +37,7 @@ from modelyard.controller import Built, Controller, Inspection, Kept, Parts
 from modelyard.host import Host, load
 from modelyard.processes import Home, find_home
 from modelyard.router import Endpoint, LoadReport, RouterState, XdsStatus
+from modelyard.store import RevisionRecord
 from modelyard.testing import FakeDeviceBackend, FakePlace, FakeTarget, InMemoryRegistry, plugin_from
 
 DEADLINE_SECONDS = 10.0
@@ -106,7 +108,8 @@ class FakeArtifacts:
     built: int = 0
     discarded: list[str] = attrs.field(factory=list)
 
-    async def inspect(self, spec: ServiceSpec) -> Inspection:
+    async def inspect(self, spec: ServiceSpec, target: Target) -> Inspection:
+        assert target.name == spec.target
         digest = self._digest(spec)
         cached = (self.home.environments / _key(spec.environment)).is_dir()
         return Inspection(digest, 1, 10, ("data/",), (), _key(spec.environment), cached)
@@ -118,13 +121,14 @@ class FakeArtifacts:
         folder.mkdir(parents=True, exist_ok=True)
         return Kept(digest, str(folder), (), "", "")
 
-    async def build(self, spec: ServiceSpec, on_line: Callable[[str], None]) -> Built:
+    async def build(self, revision: RevisionRecord, target: Target, on_line: Callable[[str], None]) -> Built:
+        assert target.name == revision.spec.target
         on_line("resolving")
         if self.build_gate is not None:
             await self.build_gate.wait()
         if self.build_error is not None:
             raise self.build_error
-        key = _key(spec.environment)
+        key = _key(revision.spec.environment)
         folder = self.home.environments / key
         self.built += not folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,22 +11,24 @@ import attrs
 import pytest
 from modelyard.api import (
     CodeRef,
+    EngineSettings,
     EnvironmentUnsolvable,
     ModelRef,
     ModelyardError,
     NotFound,
     ServiceSpec,
-    SnapshotLimits,
     StoreDamaged,
     Unavailable,
     UserError,
 )
-from modelyard.controller import artifacts as module
 from modelyard.controller.artifacts import LocalArtifacts
+from modelyard.controller.artifacts import environments as module
 from modelyard.controller.ports import Inspection
 from modelyard.environments import Arrangement, Interpreter, make_lock
 from modelyard.processes import find_home
+from modelyard.testing import FakeTarget
 
+LOCAL = EngineSettings(registry="local")
 PYTHON = Interpreter(Path("/usr/bin/python3.11"), "3.11.7", "cp311", "glibc-2.36", True)
 
 
@@ -52,7 +54,7 @@ def spec(tmp_path: Path) -> ServiceSpec:
 @pytest.fixture
 def local(tmp_path: Path) -> LocalArtifacts:
     home = find_home({"MODELYARD_HOME": str(tmp_path / "home")})
-    return LocalArtifacts(home, EmptyHost(), registry="local", limits=SnapshotLimits())  # type: ignore[arg-type]
+    return LocalArtifacts(home, EmptyHost(), LOCAL)  # type: ignore[arg-type]
 
 
 @attrs.frozen
@@ -62,7 +64,7 @@ class Refusing:
     failure: Exception
 
     async def delete(self, repository: str, reference: str) -> None:
-        assert (repository, reference) == ("code/digits", "1")
+        assert (repository, reference) in (("code/digits", "1"), ("images/services/digits", "1"))
         raise self.failure
 
 
@@ -78,7 +80,7 @@ def inspect(
             return await arrange(isolation)
 
         monkeypatch.setattr(module, "arrange", arranged)
-        return asyncio.run(local.inspect(attrs.evolve(spec, **changes)))
+        return asyncio.run(local.inspect(attrs.evolve(spec, **changes), FakeTarget()))
 
     monkeypatch.setattr(module, "is_built", built)
     return look
@@ -121,7 +123,7 @@ def test_without_a_package_index_the_choice_is_left_open(inspect: Callable[..., 
 def test_a_plan_does_not_wait_for_a_long_resolution(
     inspect: Callable[..., Inspection], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     assert inspect(forever).isolation_why == "to be found out: resolving takes long"
 
 
@@ -142,11 +144,11 @@ def test_a_registry_that_lets_go_of_nothing_stops_no_deploy(
 ):
     home = find_home({"MODELYARD_HOME": str(tmp_path / "home")})
     host: Any = EmptyHost({"local": Refusing(failure)})
-    asyncio.run(
-        LocalArtifacts(home, host, registry="local", limits=SnapshotLimits()).discard("digits", [1], [])
-    )
+    asyncio.run(LocalArtifacts(home, host, LOCAL).discard("digits", [1], []))
     assert [record.message for record in caplog.records] == (
-        [] if isinstance(failure, NotFound) else [f"the registry keeps code/digits:1: {failure}"]
+        []
+        if isinstance(failure, NotFound)
+        else [f"the registry keeps {what}/digits:1: {failure}" for what in ("code", "images/services")]
     )
 
 
@@ -154,6 +156,4 @@ def test_a_damaged_registry_is_told_when_records_are_discarded(tmp_path: Path):
     home = find_home({"MODELYARD_HOME": str(tmp_path / "home")})
     host: Any = EmptyHost({"local": Refusing(StoreDamaged("the index is no JSON"))})
     with pytest.raises(StoreDamaged):
-        asyncio.run(
-            LocalArtifacts(home, host, registry="local", limits=SnapshotLimits()).discard("digits", [1], [])
-        )
+        asyncio.run(LocalArtifacts(home, host, LOCAL).discard("digits", [1], []))

@@ -111,7 +111,7 @@ def test_weights_are_stored_as_they_are_and_packages_compressed(project: Path):
     async def case() -> None:
         await build(registry, project)
         kinds = [one.media_type.rpartition(".")[2] for one in (await registry.pull(TARGET, "1")).layers]
-        assert kinds == ["tar+gzip", "tar+gzip", "tar", "tar", "tar+gzip"]
+        assert kinds == ["tar+gzip", "tar+gzip", "tar+gzip", "tar", "tar+gzip"]
 
     asyncio.run(case())
 
@@ -129,7 +129,7 @@ def test_its_configuration_matches_its_layers(project: Path):
         assert len(diff_ids) == len(artifact.layers)
         assert diff_ids[0] == base_config()["rootfs"]["diff_ids"][0]
         # an uncompressed layer is its own tar
-        assert diff_ids[2:4] == [layer.digest for layer in artifact.layers[2:4]]
+        assert diff_ids[3] == artifact.layers[3].digest
 
     asyncio.run(case())
 
@@ -262,7 +262,7 @@ def test_a_service_stands_on_the_image_of_its_environment(project: Path):
         assert running["Labels"]["org.opencontainers.image.revision"] == "7"
 
     asyncio.run(case())
-    assert pushed(registry) == ["tar", "tar", "tar+gzip", "config"]
+    assert pushed(registry) == ["tar+gzip", "tar", "tar+gzip", "config"]
 
 
 class Garbling(InMemoryRegistry):

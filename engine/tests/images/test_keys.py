@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+from typing import Any
+
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelyard.api import EnvironmentSpec, Platform
+from modelyard.api import BasePython, EnvironmentSpec, PipLayer, Platform
 from modelyard.environments.locks import LockDamaged
-from modelyard.images import Inputs, image_lock_key, image_spec_key, why
+from modelyard.images import Inputs, image_lock_key, image_spec_key, steps_key, why
 
 BASE = "sha256:" + "a" * 64
 SPEC = EnvironmentSpec(
     base="python:3.11", requirements=("numpy==2.0", "scipy"), docker_steps=("RUN a", "RUN b")
 )
 INPUTS = Inputs(Platform("linux", "amd64"), BASE, SPEC)
+PYTHON = BasePython(PurePosixPath("/usr/bin/python3.11"), "3.11.7", "cp311", "glibc-2.36", "x86_64", True)
 HASH = "--hash=sha256:" + "b" * 64
 LOCK = f"numpy==2.0 {HASH}\nscipy==1.1 {HASH}\n"
 
@@ -71,32 +75,54 @@ def test_the_order_in_a_conda_files_mapping_does_not_count(names: list[str]):
     )
 
 
+def pip(lock: str = LOCK, **changed: Any) -> PipLayer:
+    return PipLayer(
+        **{"prefix": PurePosixPath("/opt/env"), "python": PYTHON, "serving": True, **changed}, lock=lock
+    )
+
+
+def key(*pips: PipLayer, base: str = BASE, steps: tuple[str, ...] = (), conda: str = "") -> str:
+    return image_lock_key(base, steps, pips or (pip(),), conda=conda)
+
+
 def test_a_lock_is_hashed_parsed():
     spelt = f"# written by a tool\nscipy==1.1 \\\n    {HASH}\nnumpy==2.0 {HASH}  # via scipy\n"
-    assert image_lock_key(BASE, (), spelt) == image_lock_key(BASE, (), LOCK)
+    assert key(pip(spelt)) == key()
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        ("sha256:" + "c" * 64, ("RUN a",), LOCK),
-        (BASE, ("RUN b",), LOCK),
-        (BASE, (), LOCK),
-        (BASE, ("RUN a",), LOCK.replace("1.1", "1.2")),
-        (BASE, ("RUN a",), LOCK.replace("b" * 64, "d" * 64)),
+        key(base="sha256:" + "c" * 64),
+        key(steps=("RUN b",)),
+        key(conda="python 3.11"),
+        key(pip(LOCK.replace("1.1", "1.2"))),
+        key(pip(LOCK.replace("b" * 64, "d" * 64))),
+        key(pip(prefix=PurePosixPath("/opt/script"))),
+        key(pip(python=attrs.evolve(PYTHON, version="3.11.8"))),
+        key(pip(system_packages=True)),
+        key(pip(), pip(prefix=PurePosixPath("/opt/script"))),
     ],
 )
-def test_base_steps_versions_and_hashes_count(other: tuple[str, tuple[str, ...], str]):
-    assert image_lock_key(*other) != image_lock_key(BASE, ("RUN a",), LOCK)
+def test_base_steps_places_versions_and_hashes_count(other: str):
+    assert other != key()
 
 
 def test_the_order_of_docker_steps_counts():
-    assert image_lock_key(BASE, ("a", "b"), LOCK) != image_lock_key(BASE, ("b", "a"), LOCK)
+    assert key(steps=("a", "b")) != key(steps=("b", "a"))
+    assert steps_key(BASE, ("a", "b")) != steps_key(BASE, ("b", "a"))
 
 
 def test_a_lock_without_hashes_has_no_key():
     with pytest.raises(LockDamaged):
-        image_lock_key(BASE, (), "numpy==2.0")
+        key(pip("numpy==2.0"))
+
+
+def test_what_the_server_requires_is_part_of_what_is_solved_together_with_it():
+    alone = image_spec_key(INPUTS)
+    together = image_spec_key(INPUTS, runtime=("pyvoy>=1", "numpy"))
+    assert alone != together
+    assert together == image_spec_key(INPUTS, runtime=("numpy", "pyvoy>=1"))
 
 
 @pytest.mark.parametrize(("wanted", "says"), list(zip(DIFFERENT, SAYS, strict=True)))

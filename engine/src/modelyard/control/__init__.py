@@ -6,7 +6,7 @@ May import `api` alone.
 
 from modelyard.control.allocating import Walk, requests_of
 from modelyard.control.draining import DrainFacts, DrainStep, next_drain_step
-from modelyard.control.isolating import Wish, wish, with_isolation
+from modelyard.control.isolating import EXTRA_REQUIREMENTS, Wish, wish, with_isolation
 from modelyard.control.lifecycle import Health, ServiceFacts, judge
 from modelyard.control.placing import Assessment, Placement, choose, spend
 from modelyard.control.planning import Installed, PlanFacts, build_plan, missing
@@ -25,6 +25,7 @@ from modelyard.control.scaling import BusyScaler, effective_scaling, excess, res
 
 __all__ = [
     "COMMIT_STEP",
+    "EXTRA_REQUIREMENTS",
     "STEPS",
     "Assessment",
     "BusyScaler",

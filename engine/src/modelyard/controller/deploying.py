@@ -17,7 +17,7 @@ from modelyard.control.rollout import committed
 from modelyard.controller import failpoints
 from modelyard.controller.crew import Crew
 from modelyard.controller.operations import Run
-from modelyard.controller.ports import Kept
+from modelyard.controller.ports import Built, Kept
 from modelyard.store import RevisionRecord
 
 log = logging.getLogger(__name__)
@@ -101,17 +101,9 @@ class RollOut:
 
     async def _environment(self, run: Run) -> None:
         revision = self._revision(run)
-        built = await self._crew.parts.artifacts.build(revision.spec, run.say)
-        await self._memory.save(
-            attrs.evolve(
-                revision,
-                environment_key=built.key,
-                environment_path=built.path,
-                worker_environment_path=built.worker_path,
-                isolation=built.isolation,
-                isolation_why=built.isolation_why,
-            )
-        )
+        target = self._crew.fleet.target_of(revision)
+        built = await self._crew.parts.artifacts.build(revision, target, run.say)
+        await self._memory.save(with_built(revision, built))
 
     async def _place(self, run: Run) -> None:
         revision = self._revision(run)
@@ -208,13 +200,27 @@ async def discard_trees(crew: Crew, service: str, revisions: list[RevisionRecord
     await crew.parts.artifacts.discard(service, [one.number for one in revisions], sorted(folders))
 
 
+def with_built(revision: RevisionRecord, built: Built) -> RevisionRecord:
+    """Remember what a revision's replicas start from."""
+    return attrs.evolve(
+        revision,
+        environment_key=built.key,
+        environment_path=built.path,
+        worker_environment_path=built.worker_path,
+        isolation=built.isolation,
+        isolation_why=built.isolation_why,
+        image=built.image,
+    )
+
+
 def _with(revision: RevisionRecord, kept: Kept) -> RevisionRecord:
     return attrs.evolve(revision, **attrs.asdict(kept, recurse=False))
 
 
 def _present(revision: RevisionRecord) -> bool:
     environments = (revision.environment_path, revision.worker_environment_path)
-    folders = (revision.code_dir, revision.models_root, *environments)
+    on_disk = () if revision.image else environments  # those of an image are inside it
+    folders = (revision.code_dir, revision.models_root, *on_disk)
     return bool(revision.code_dir) and all(Path(one).is_dir() for one in folders if one)
 
 

@@ -7,10 +7,24 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from modelyard.api import Replica, ReplicaPhase, ReplicaPlan, Target, Unavailable, Workload
+import attrs
+
+from modelyard.api import (
+    ImageRef,
+    ImageTarget,
+    Registry,
+    Replica,
+    ReplicaPhase,
+    ReplicaPlan,
+    Target,
+    Unavailable,
+    Workload,
+)
+from modelyard.control import EXTRA_REQUIREMENTS
 from modelyard.controller.memory import Memory
 from modelyard.controller.pulse import Pulse
 from modelyard.host import Host
+from modelyard.images import APPLICATION, CODE
 from modelyard.store import GrantRecord, RevisionRecord
 
 log = logging.getLogger(__name__)
@@ -62,8 +76,12 @@ class Fleet:
 
     async def start(self, revision: RevisionRecord, grants: Sequence[GrantRecord]) -> None:
         """Make replicas exist; those that live already are left alone."""
-        if grants:
-            await self.target_of(revision).apply(workload(revision, grants))
+        if not grants:
+            return
+        target = self.target_of(revision)
+        if isinstance(target, ImageTarget) and revision.image is not None:
+            await target.bring(revision.image, self._registry(revision.image), on_line=log.info)
+        await target.apply(workload(revision, grants))
 
     def ready(self, grant: GrantRecord) -> str:
         """Give the address of a replica that may have traffic; empty when it may not.
@@ -75,6 +93,16 @@ class Fleet:
             return grant.address
         seen = self.replicas.get(grant.replica)
         return seen.address if seen is not None and seen.phase is ReplicaPhase.READY else ""
+
+    def _registry(self, image: ImageRef) -> Registry:
+        registry = self._host.registries.get(image.registry)
+        if registry is None:
+            raise Unavailable(
+                f"no active plugin offers the registry {image.registry!r}, which has the image",
+                place=str(image),
+                remedy="`engine plugins list` says what became of its plugin",
+            )
+        return registry
 
     def trouble_of(self, revision: RevisionRecord) -> str:
         """Say in one line why a revision's target cannot be asked; empty when it can."""
@@ -102,7 +130,7 @@ class Fleet:
 
 def workload(revision: RevisionRecord, grants: Sequence[GrantRecord]) -> Workload:
     """Put together what a target needs to start these replicas."""
-    return Workload(
+    made = Workload(
         spec=revision.spec,
         revision=revision.number,
         environment=revision.environment_path,
@@ -111,6 +139,23 @@ def workload(revision: RevisionRecord, grants: Sequence[GrantRecord]) -> Workloa
         replicas=tuple(ReplicaPlan(id=one.replica, node=one.node, grant=one.grant) for one in grants),
         app_root=revision.models_root,
         worker_environment=revision.worker_environment_path,
+        image=revision.image,
+    )
+    return made if revision.image is None else _inside_image(made)
+
+
+def _inside_image(made: Workload) -> Workload:
+    """Say where code and models lie in the image; what was to be installed at the start is in it already."""
+    below = made.model_dir.removeprefix(made.app_root) if made.app_root else ""
+    environment = made.spec.environment
+    variables = {k: v for k, v in environment.variables.items() if k != EXTRA_REQUIREMENTS}
+    spec = attrs.evolve(made.spec, environment=attrs.evolve(environment, variables=variables))
+    return attrs.evolve(
+        made,
+        spec=spec,
+        code_dir=str(CODE),
+        app_root=str(APPLICATION) if made.app_root else "",
+        model_dir=f"{APPLICATION}{below}" if made.model_dir else "",
     )
 
 

@@ -49,7 +49,9 @@ async def make_plan(crew: Crew, spec: ServiceSpec) -> Plan:
     )
     if refusals:  # what nobody can serve is not looked into further
         return build_plan(facts)
-    facts = _with_files(crew, facts, old, await crew.parts.artifacts.inspect(spec))
+    facts = _with_files(
+        crew, facts, old, await crew.parts.artifacts.inspect(spec, crew.host.targets[spec.target])
+    )
     return build_plan(await _with_places(crew, facts))
 
 
@@ -111,7 +113,8 @@ def _with_files(crew: Crew, facts: PlanFacts, old: RevisionRecord | None, seen: 
     spec = facts.spec
     why = ""
     if not seen.environment_cached:
-        why = crew.parts.artifacts.explain_miss(old.spec.environment if old else None, spec.environment)
+        before = old.spec.environment if old else None
+        why = seen.environment_why or crew.parts.artifacts.explain_miss(before, spec.environment)
     return attrs.evolve(
         facts,
         code_changed=old is None or old.code_digest != seen.code_digest,

@@ -7,8 +7,9 @@ from typing import Protocol
 
 import attrs
 
-from modelyard.api import EnvironmentSpec, ServiceSpec
+from modelyard.api import EnvironmentSpec, ImageRef, ServiceSpec, Target
 from modelyard.router import LoadReport, RouterState, XdsStatus
+from modelyard.store import RevisionRecord
 
 OnLine = Callable[[str], None]
 
@@ -27,6 +28,8 @@ class Inspection:
     isolation: str = ""
     """Where the script would run; empty = not known before the environment is solved."""
     isolation_why: str = ""
+    environment_why: str = ""
+    """Which input makes it another environment than those built before, where that is known."""
 
 
 @attrs.frozen
@@ -42,28 +45,32 @@ class Kept:
 
 @attrs.frozen
 class Built:
-    """Environments on disk: the one that the server runs in, and the script's own, if it has one."""
+    """Environments: the one that the server runs in, and the script's own, if it has one.
+
+    With an image both are paths inside it.
+    """
 
     key: str
     path: str
     worker_path: str = ""
     isolation: str = "thread"
     isolation_why: str = ""
+    image: ImageRef | None = None
 
 
 class Artifacts(Protocol):
     """Code, models and environments."""
 
-    async def inspect(self, spec: ServiceSpec) -> Inspection:
-        """Look; change nothing. Raises `SnapshotError` or `EnvironmentUnsolvable`."""
+    async def inspect(self, spec: ServiceSpec, target: Target) -> Inspection:
+        """Look; change nothing. Raises `SnapshotError`, `EnvironmentUnsolvable` or `ImageUnbuildable`."""
         ...
 
     async def keep(self, spec: ServiceSpec, revision: int) -> Kept:
         """Copy code and models into the engine's folders and the workspace registry; idempotent."""
         ...
 
-    async def build(self, spec: ServiceSpec, on_line: OnLine) -> Built:
-        """Solve and build the environments, or find them; idempotent."""
+    async def build(self, revision: RevisionRecord, target: Target, on_line: OnLine) -> Built:
+        """Make what the target's replicas start from, or find it; code and models are kept already. Idempotent."""
         ...
 
     def explain_miss(self, old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:

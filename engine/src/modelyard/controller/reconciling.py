@@ -7,9 +7,10 @@ import logging
 
 import attrs
 
-from modelyard.api import ModelyardError, Replica, ReplicaFailed, ReplicaPhase
+from modelyard.api import ModelyardError, NotFound, Replica, ReplicaFailed, ReplicaPhase
 from modelyard.control import excess
 from modelyard.controller.crew import Crew
+from modelyard.controller.deploying import with_built
 from modelyard.store import GrantRecord, RevisionRecord
 
 log = logging.getLogger(__name__)
@@ -120,9 +121,23 @@ class Reconciling:
             await crew.allotting.allot(target, revision.spec, revision.number, wanted - len(grants))
         grants = crew.memory.wanted_grants(name, revision.number)
         absent = self._absent(grants)
-        await crew.fleet.start(revision, absent)
+        await self._start(revision, absent)
         if any(one.replica in crew.fleet.replicas for one in absent):
             backoff.failed(crew.parts.clock())  # it was there and died: not at once again
+
+    async def _start(self, revision: RevisionRecord, grants: list[GrantRecord]) -> None:
+        """Start replicas; an image that somebody removed from its registry is made again."""
+        crew = self._crew
+        try:
+            await crew.fleet.start(revision, grants)
+        except NotFound:
+            if revision.image is None:
+                raise
+            log.warning("the image of %s is gone and is made again", revision.service)
+            target = crew.fleet.target_of(revision)
+            revision = with_built(revision, await crew.parts.artifacts.build(revision, target, log.info))
+            await crew.memory.save(revision)
+            await crew.fleet.start(revision, grants)
 
     def _surplus(self, grants: list[GrantRecord], wanted: int) -> tuple[str, ...]:
         seen = self._crew.fleet.replicas

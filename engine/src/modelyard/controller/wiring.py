@@ -45,7 +45,7 @@ def real_parts(home: Home, settings: EngineSettings, host: Host) -> Parts:
         return XdsServer(home.xds_socket, on_load=on_load)
 
     return Parts(
-        artifacts=LocalArtifacts(home, host, registry=settings.registry, limits=settings.snapshot),
+        artifacts=LocalArtifacts(home, host, settings),
         xds=make_xds,
         router=LocalRouter(RouterProcess(home, settings.router)),
         clock=time.monotonic,

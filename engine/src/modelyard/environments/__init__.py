@@ -6,11 +6,13 @@ May import `processes` and `api`.
 """
 
 from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built
+from modelyard.environments.bases import check_base
 from modelyard.environments.building import cached, ensure
+from modelyard.environments.for_bases import no_lock, recorded_lock, solve_for_base
 from modelyard.environments.interpreters import Interpreter, find_interpreter
 from modelyard.environments.keys import canonical, changes, digest, explain_miss, normalised, spec_key
 from modelyard.environments.laying_out import lay_out
-from modelyard.environments.locks import Lock, make_lock, parse_pins
+from modelyard.environments.locks import Lock, lock_of, make_lock, parse_pins
 from modelyard.environments.records import LockRecords, RegistryLockRecords
 from modelyard.environments.solving import solve
 from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
@@ -29,15 +31,20 @@ __all__ = [
     "cached",
     "canonical",
     "changes",
+    "check_base",
     "digest",
     "ensure",
     "explain_miss",
     "find_interpreter",
     "is_built",
     "lay_out",
+    "lock_of",
     "make_lock",
+    "no_lock",
     "normalised",
     "parse_pins",
+    "recorded_lock",
     "solve",
+    "solve_for_base",
     "spec_key",
 ]

@@ -58,6 +58,15 @@ def check_place(place: Place, *, serving: bool) -> None:
         raise _unfit(base, f"it has no {named}, which the runtime loads", f"a Python and its {named}")
 
 
+def check_base(python: BasePython, prefix: PurePosixPath, *, serving: bool) -> None:
+    """Raise `EnvironmentUnsolvable` where nothing can be laid out for this Python at this prefix.
+
+    `serving`: the server shall run in it.
+    """
+    check_place(Place(prefix, python), serving=serving)
+    uv_platform(python)
+
+
 def uv_platform(base: BasePython) -> str:
     """Name the base's platform as uv does: the newest that the base's glibc still satisfies."""
     machine = _MACHINES.get(base.machine)

@@ -51,6 +51,12 @@ def make_lock(text: str, *, spec_key: str, interpreter: Interpreter, runtime_dig
     return Lock(spec_key=spec_key, lock_key=key, text=render(pins), packages=tuple(sorted(pins)))
 
 
+def lock_of(text: str) -> Lock:
+    """Make a lock of a text alone, to lay it out; it has no keys. Raises `LockDamaged`."""
+    pins = parse_pins(text)
+    return Lock(spec_key="", lock_key="", text=render(pins), packages=tuple(sorted(pins)))
+
+
 def parse_pins(text: str) -> dict[str, list[str]]:
     """Read `name==version [; marker]` -> sorted hashes; comments and options of the tool fall away."""
     pins: dict[str, list[str]] = {}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import attrs
 
 from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable
 from modelyard.environments.conflicts import explain
@@ -20,6 +22,14 @@ _SOLVE_SECONDS = 600.0
 _COMPILE = ("--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
 
 OnLine = Callable[[str], None]
+
+
+@attrs.frozen
+class Python:
+    """What is solved for: a version, and the options by which uv knows it."""
+
+    version: str
+    options: tuple[str, ...]
 
 
 async def solve(  # noqa: PLR0913  all but one by keyword, two with a default
@@ -38,7 +48,8 @@ async def solve(  # noqa: PLR0913  all but one by keyword, two with a default
     """
     if not refresh and (recorded := await known(spec, interpreter, runtime, records, on_line)) is not None:
         return recorded
-    text = without(await _compile(spec, interpreter, runtime, home, on_line), NAME)
+    target = Python(interpreter.version, ("--python", str(interpreter.path)))
+    text = await compile_lock(spec.requirements, target, runtime=runtime, home=home, on_line=on_line)
     lock = _lock(text, spec, interpreter, runtime)
     await records.save(lock.spec_key, lock.text)
     return lock
@@ -80,19 +91,21 @@ def _lock(text: str, spec: EnvironmentSpec, interpreter: Interpreter, runtime: R
     return make_lock(text, spec_key=key, interpreter=interpreter, runtime_digest=digest)
 
 
-async def _compile(
-    spec: EnvironmentSpec,
-    python: Interpreter,
+async def compile_lock(
+    requirements: Sequence[str],
+    python: Python,
+    *,
     runtime: RuntimeWheel | None,
     home: Home,
-    on_line: OnLine | None,
+    on_line: OnLine | None = None,
 ) -> str:
+    """Have uv solve requirements, with the runtime's or without; gives its text less the runtime itself."""
     with disk_errors(home.cache):
         home.cache.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=home.cache, prefix="solving-")
     with folder as name:
         wanted, solved = Path(name) / "requirements.in", Path(name) / "requirements.txt"
-        lines = normalised(spec.requirements)
+        lines = normalised(requirements)
         tell(on_line, f"resolving {len(lines)} requirements for Python {python.version}")
         if runtime is not None:
             lines.insert(0, runtime.requirement)
@@ -101,7 +114,7 @@ async def _compile(
         done = await run(
             [
                 *(uv_binary(), *OPTIONS, "pip", "compile", wanted.name, *_COMPILE),
-                *("--python", str(python.path), "--output-file", solved.name),
+                *(*python.options, "--output-file", solved.name),
             ],
             cwd=Path(name),
             env=uv_environment(),
@@ -109,8 +122,8 @@ async def _compile(
             on_line=on_line,
         )
         if done.status != 0:
-            raise explain(done.output_tail, spec.requirements, runtime.requires if runtime else ())
-        return solved.read_text(encoding="utf-8")
+            raise explain(done.output_tail, requirements, runtime.requires if runtime else ())
+        return without(solved.read_text(encoding="utf-8"), NAME)
 
 
 def refuse_what_uv_cannot(spec: EnvironmentSpec) -> None:

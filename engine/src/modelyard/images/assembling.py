@@ -15,29 +15,54 @@ from modelyard.images.bases import bring_layers
 from modelyard.images.configs import CONFIG_TYPE, write_config
 from modelyard.images.images import Addition, Image, Repository
 from modelyard.images.layers import Layer, write_layer
+from modelyard.images.memos import LayerMemo, NoMemo
 from modelyard.processes import disk_errors
 
 
 async def assemble(
-    image: Image, *, source: Repository, target: Repository, tag: str, folder: Path
+    image: Image,
+    *,
+    source: Repository,
+    target: Repository,
+    tag: str,
+    folder: Path,
+    memo: LayerMemo | None = None,
 ) -> Descriptor:
     """Store an image in `target` under `tag` and return its manifest; what is there already is not sent.
 
-    `source` holds the base; `folder` takes one layer at a time and is left as it was.
-    Raises `ImageUnbuildable` when a file changed since it was listed.
+    `source` holds the base; `folder` takes one layer at a time and is left as it was; `memo` spares reading
+    what was packed before. Raises `ImageUnbuildable` when a file changed since it was listed.
     """
     await bring_layers(image.base, source, target, folder)
-    layers = [await _add(addition, target, folder) for addition in image.additions]
+    known = memo or NoMemo()
+    layers = [await _layer(addition, target, folder, known) for addition in image.additions]
     content = write_config(image, layers)
     config = await target.registry.push_blob(target.name, content, CONFIG_TYPE)
     blobs = (*image.base.layers, *(layer.blob for layer in layers))
     return await target.registry.push(target.name, Artifact(CONFIG_TYPE, blobs, config=config), tag=tag)
 
 
+async def is_known(key: str, target: Repository, memo: LayerMemo) -> bool:
+    """Say whether the layer of a key was made before and the registry still has it."""
+    known = memo.load(key)
+    return known is not None and await target.registry.has_blob(target.name, known.blob.digest)
+
+
+async def _layer(addition: Addition, target: Repository, folder: Path, memo: LayerMemo) -> Layer:
+    known = memo.load(addition.key) if addition.key else None
+    if known is not None and await target.registry.has_blob(target.name, known.blob.digest):
+        return known
+    layer = await _add(addition, target, folder)
+    if addition.key:
+        memo.save(addition.key, layer)
+    return layer
+
+
 async def _add(addition: Addition, target: Repository, folder: Path) -> Layer:
     with disk_errors(folder), tempfile.TemporaryDirectory(dir=folder, prefix="layer-") as inner:
         path = Path(inner) / "layer"
-        layer = await asyncio.to_thread(write_layer, addition.entries, path, compressed=addition.compressed)
+        entries = await asyncio.to_thread(addition.listed)
+        layer = await asyncio.to_thread(write_layer, entries, path, compressed=addition.compressed)
         if not await target.registry.has_blob(target.name, layer.blob.digest):
             await _push(layer.blob, path, target)
     return layer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import IO, cast
 
 from modelyard.api import Descriptor, Platform, StoreDamaged
 from modelyard.images.configs import config_descriptor, read_base
@@ -32,24 +33,33 @@ async def bring_layers(base: Base, source: Repository, target: Repository, folde
 
     `folder` takes one layer at a time.
     """
-    for layer in base.layers:
-        if await target.registry.has_blob(target.name, layer.digest):
-            continue
-        if source.registry.name == target.registry.name and await target.registry.mount(
-            target.name, layer.digest, source.name
-        ):
-            continue
-        await _copy(layer, source, target, folder)
+    present = await asyncio.gather(*(_is_there(layer, source, target) for layer in base.layers))
+    for layer, there in zip(base.layers, present, strict=True):
+        if not there:
+            await _copy(layer, source, target, folder)
+
+
+async def _is_there(layer: Descriptor, source: Repository, target: Repository) -> bool:
+    """Say whether the target has a layer, or got it from a repository beside it."""
+    if await target.registry.has_blob(target.name, layer.digest):
+        return True
+    beside = source.registry.name == target.registry.name
+    return beside and await target.registry.mount(target.name, layer.digest, source.name)
+
+
+async def fetch_blob(blob: Descriptor, source: Repository, file: IO[bytes]) -> None:
+    """Write a blob to an open file, piece by piece; it is all there, and right, when this returns."""
+    size = 0
+    async for chunk in source.registry.read_blob(source.name, blob.digest):
+        size += len(chunk)
+        _check_size(size, blob, source)
+        await asyncio.to_thread(file.write, chunk)
+    file.flush()
 
 
 async def _copy(blob: Descriptor, source: Repository, target: Repository, folder: Path) -> None:
     with disk_errors(folder), tempfile.NamedTemporaryFile(dir=folder) as file:
-        size = 0
-        async for chunk in source.registry.read_blob(source.name, blob.digest):
-            size += len(chunk)
-            _check_size(size, blob, source)
-            await asyncio.to_thread(file.write, chunk)
-        file.flush()
+        await fetch_blob(blob, source, cast("IO[bytes]", file))
         await target.registry.push_blob(target.name, Path(file.name), blob.media_type)
 
 

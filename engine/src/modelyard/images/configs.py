@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 from modelyard.api import Artifact, Descriptor, ImageUnbuildable, Platform
 from modelyard.environments import canonical
 from modelyard.images.images import Base, Image
-from modelyard.images.layers import GZIP_TYPE, TAR_TYPE, Layer
+from modelyard.images.layers import GZIP_TYPE, TAR_TYPE, ZSTD_TYPE, Layer
 
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _CONFIG_TYPES = (CONFIG_TYPE, "application/vnd.docker.container.image.v1+json")
 _LAYER_TYPES = {
     TAR_TYPE: TAR_TYPE,
     GZIP_TYPE: GZIP_TYPE,
-    "application/vnd.oci.image.layer.v1.tar+zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
+    ZSTD_TYPE: ZSTD_TYPE,
     "application/vnd.docker.image.rootfs.diff.tar": TAR_TYPE,
     "application/vnd.docker.image.rootfs.diff.tar.gzip": GZIP_TYPE,
 }
@@ -96,7 +96,7 @@ def _labels(below: Mapping[str, str], image: Image) -> dict[str, str]:
     labels[f"{_LABELS}base.digest"] = image.base.digest
     if image.revision:
         labels[f"{_LABELS}revision"] = image.revision
-    return labels
+    return {**labels, **image.labels}
 
 
 def _history(below: Mapping[str, Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -12,6 +12,8 @@ import attrs
 from modelyard.api import Descriptor, ImageUnbuildable, Registry
 from modelyard.images.entries import Entry
 
+Listing = Callable[[], tuple[Entry, ...]]
+"""Lists entries when they are needed; may take a while, so it is called in a thread."""
 NOBODY = "65532:65532"
 """A user and a group that own nothing, by number: a node can tell that it is not root without a file of users."""
 _USER = re.compile(r"[1-9][0-9]*(:[0-9]+)?")
@@ -46,15 +48,24 @@ class Part(enum.IntEnum):
 
 @attrs.frozen
 class Addition:
-    """One layer to add: what it is for, and its entries."""
+    """One layer to add: what it is for, and its entries.
+
+    `key` names its content (64 hex digits), so that a layer that was made before is not made again; then
+    `entries` is asked only where the registry lacks it. Empty = unknown.
+    """
 
     part: Part
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry, ...] | Listing
+    key: str = ""
+
+    def listed(self) -> tuple[Entry, ...]:
+        """Give the entries, listing them now where that was put off."""
+        return self.entries() if callable(self.entries) else self.entries
 
     @property
     def compressed(self) -> bool:
-        """Weights and wheels do not get smaller: they are stored as they are."""
-        return self.part in (Part.ENVIRONMENT, Part.CODE)
+        """Weights do not get smaller: they are stored as they are."""
+        return self.part is not Part.MODELS
 
 
 def _check_user(_: object, __: object, user: str) -> None:
@@ -82,10 +93,11 @@ def _in_order(additions: Iterable[Addition]) -> tuple[Addition, ...]:
 
 @attrs.frozen
 class Image:
-    """An image to assemble. `title` and `revision` (of the code; may be empty) become its labels."""
+    """An image to assemble. `title`, `revision` (of the code; may be empty) and `labels` become its labels."""
 
     base: Base
     additions: tuple[Addition, ...] = attrs.field(converter=_in_order)
     title: str
     revision: str = ""
     start: Start = attrs.field(factory=Start)
+    labels: Mapping[str, str] = attrs.field(factory=dict)

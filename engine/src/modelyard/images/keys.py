@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from modelyard.api import EnvironmentSpec, Platform
+from modelyard.api import EnvironmentSpec, PipLayer, Platform
 from modelyard.environments import changes, digest, normalised, parse_pins
 
 KEY_VERSION = 1
@@ -27,8 +27,11 @@ class Inputs:
     spec: EnvironmentSpec
 
 
-def image_spec_key(inputs: Inputs) -> str:
-    """Return the hex key of what was asked for; the name of the base and variables do not count."""
+def image_spec_key(inputs: Inputs, *, runtime: Iterable[str] = ()) -> str:
+    """Return the hex key of what was asked for; the name of the base and variables do not count.
+
+    `runtime` has the requirements of a server that is solved for together with it; none = the script's alone.
+    """
     spec = inputs.spec
     return digest(
         {
@@ -40,14 +43,17 @@ def image_spec_key(inputs: Inputs) -> str:
             "python": spec.python,
             "requirements": normalised(spec.requirements),
             "conda": spec.conda,
+            "runtime": sorted(runtime),
         }
     )
 
 
-def image_lock_key(base: str, docker_steps: Iterable[str], lock: str) -> str:
+def image_lock_key(
+    base: str, docker_steps: Iterable[str], pips: Iterable[PipLayer], *, conda: str = ""
+) -> str:
     """Return the hex key of a solved environment on a base (its digest); the order of the steps counts.
 
-    `lock` is a lock's text in any form; raises `LockDamaged` when it is none.
+    `conda` is the canonical text of a conda lock. Raises `LockDamaged` when a lock is none.
     """
     return digest(
         {
@@ -55,9 +61,26 @@ def image_lock_key(base: str, docker_steps: Iterable[str], lock: str) -> str:
             "version": KEY_VERSION,
             "base": base,
             "docker_steps": list(docker_steps),
-            "pins": parse_pins(lock),
+            "conda": conda,
+            "pips": [_pip(one) for one in pips],
         }
     )
+
+
+def steps_key(base: str, docker_steps: Iterable[str]) -> str:
+    """Return the hex key of a base (its digest) that steps were done to."""
+    return digest(
+        {"kind": "image-steps", "version": KEY_VERSION, "base": base, "docker_steps": list(docker_steps)}
+    )
+
+
+def _pip(layer: PipLayer) -> dict[str, object]:
+    return {
+        "prefix": str(layer.prefix),
+        "python": f"{layer.python.path} {layer.python.version}",
+        "pins": parse_pins(layer.lock),
+        "system_packages": layer.system_packages,
+    }
 
 
 def why(wanted: Inputs, known: Iterable[Inputs]) -> str:

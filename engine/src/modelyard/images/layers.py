@@ -23,6 +23,7 @@ from modelyard.processes import disk_errors
 
 TAR_TYPE = "application/vnd.oci.image.layer.v1.tar"
 GZIP_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+ZSTD_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd"
 CHUNK_BYTES = 1 << 20
 _GZIP_LEVEL = 1  # for 200 MB of packages 3 s instead of 9 at level 6, and a tenth larger
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a FIFO must not hang us

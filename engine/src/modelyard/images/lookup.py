@@ -17,6 +17,8 @@ from modelyard.processes import FileLock, disk_errors
 
 ENVIRONMENT_IMAGES = "images/environments"
 """The repository, in every registry, of images that hold an environment on a base; tags are lock keys."""
+BASE_IMAGES = "images/bases"
+"""The repository of bases that docker steps were done to; tags are keys of base and steps."""
 _LOCK_SECONDS = 3600.0
 """Whoever comes second waits as long as a large image may take."""
 log = logging.getLogger(__name__)
@@ -42,49 +44,51 @@ class Shelves:
     folder: Path
 
 
-async def find_image(key: str, shelves: Shelves) -> Found | None:
+async def find_image(key: str, shelves: Shelves, repository: str = ENVIRONMENT_IMAGES) -> Found | None:
     """Look into the workspace's registry, then into the shared ones; None = it must be built.
 
     A shared registry that does not answer is passed over: it could only have saved time.
     """
-    own = await _find(key, shelves.workspace)
-    return own or await _find_shared(key, shelves.shared)
+    own = await _find(key, shelves.workspace, repository)
+    return own or await _find_shared(key, shelves.shared, repository)
 
 
-async def find_or_build(key: str, shelves: Shelves, build: Build) -> Found:
+async def find_or_build(
+    key: str, shelves: Shelves, build: Build, repository: str = ENVIRONMENT_IMAGES
+) -> Found:
     """Return the image of a key, built into the workspace's registry if nobody has it.
 
     Callers on one machine take turns, so that the second finds what the first built. On two machines
     both may build: they push the same blobs. Raises what `build` raises; the next call starts afresh.
     """
-    if found := await find_image(key, shelves):
+    if found := await find_image(key, shelves, repository):
         return found
     with disk_errors(shelves.folder):
         shelves.folder.mkdir(parents=True, exist_ok=True)
     async with FileLock(shelves.folder / f"{key}.lock", timeout_seconds=_LOCK_SECONDS):
-        if found := await find_image(key, shelves):
+        if found := await find_image(key, shelves, repository):
             return found
-        own = Repository(shelves.workspace, ENVIRONMENT_IMAGES)
+        own = Repository(shelves.workspace, repository)
         async with _empty(shelves.folder / key) as folder:
             return Found(own, await build(own, folder))
 
 
-async def _find_shared(key: str, registries: Iterable[Registry]) -> Found | None:
+async def _find_shared(key: str, registries: Iterable[Registry], repository: str) -> Found | None:
     for registry in registries:
         try:
-            if found := await _find(key, registry):
+            if found := await _find(key, registry, repository):
                 return found
         except Unavailable as failure:
             log.warning("the shared registry %s was passed over: %s", registry.name, failure)
     return None
 
 
-async def _find(key: str, registry: Registry) -> Found | None:
+async def _find(key: str, registry: Registry, repository: str) -> Found | None:
     try:
-        manifest = await registry.resolve(ENVIRONMENT_IMAGES, key)
+        manifest = await registry.resolve(repository, key)
     except NotFound:
         return None
-    return Found(Repository(registry, ENVIRONMENT_IMAGES), manifest)
+    return Found(Repository(registry, repository), manifest)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Code, models and environments of real services: `packaging` and `environments` over the workspace registry.
+"""Code and models of real services, and what their replicas start from, over the workspace's registry.
 
 Heavy work runs in threads, so that the loop keeps looking after what serves.
 """
@@ -12,9 +12,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import attrs
-
 from modelyard.api import (
+    EngineSettings,
     EnvironmentSpec,
     ModelRef,
     NotFound,
@@ -22,22 +21,17 @@ from modelyard.api import (
     ServiceSpec,
     SnapshotError,
     SnapshotLimits,
+    Target,
     Unavailable,
     UserError,
 )
-from modelyard.control import wish
+from modelyard.controller.artifacts.environments import EnvironmentMaker
+from modelyard.controller.artifacts.images import ImageMaker
+from modelyard.controller.artifacts.looks import Look
 from modelyard.controller.ports import Built, Inspection, Kept, OnLine
-from modelyard.environments import (
-    Arrangement,
-    RegistryLockRecords,
-    Shelf,
-    arrange,
-    build,
-    bundled_runtime,
-    explain_miss,
-    is_built,
-)
+from modelyard.environments import explain_miss
 from modelyard.host import Host
+from modelyard.images import SERVICES
 from modelyard.packaging import (
     Digests,
     Snapshot,
@@ -49,37 +43,29 @@ from modelyard.packaging import (
     take_snapshot,
 )
 from modelyard.processes import Home
+from modelyard.store import RevisionRecord
 
 log = logging.getLogger(__name__)
-
-_LOOK_SECONDS = 20.0
-"""What a plan may spend on resolving, well within what its caller waits."""
-
-
-@attrs.frozen
-class _Look:
-    key: str = ""
-    cached: bool = False
-    isolation: str = ""
-    why: str = ""
 
 
 class LocalArtifacts:
     """Keeps everything under the engine's home; the registry has a copy of code, models and locks."""
 
-    def __init__(self, home: Home, host: Host, *, registry: str, limits: SnapshotLimits) -> None:
+    def __init__(self, home: Home, host: Host, settings: EngineSettings) -> None:
         self._home = home
         self._host = host
-        self._registry_name = registry
-        self._limits = limits
+        self._registry_name = settings.registry
+        self._limits = settings.snapshot
+        self._environments = EnvironmentMaker(home)
+        self._images = ImageMaker(home, host, settings)
         self._digests = Digests()
         self._trees = asyncio.Lock()  # model contents not yet linked look like leftovers to `discard`
 
-    async def inspect(self, spec: ServiceSpec) -> Inspection:
+    async def inspect(self, spec: ServiceSpec, target: Target) -> Inspection:
         """Look; change nothing."""
         code = await asyncio.to_thread(_take_code, spec, self._limits, self._digests)
         models = await self._take_models(spec)
-        seen = await self._look_up(spec)
+        seen = await self._look(spec, target)
         return Inspection(
             code_digest=code.digest,
             files=len(code.files),
@@ -90,6 +76,7 @@ class LocalArtifacts:
             environment_cached=seen.cached,
             isolation=seen.isolation,
             isolation_why=seen.why,
+            environment_why=seen.miss,
         )
 
     async def keep(self, spec: ServiceSpec, revision: int) -> Kept:
@@ -114,27 +101,17 @@ class LocalArtifacts:
             models_root=root,
         )
 
-    async def build(self, spec: ServiceSpec, on_line: OnLine) -> Built:
-        """Solve and build, or find."""
+    async def build(self, revision: RevisionRecord, target: Target, on_line: OnLine) -> Built:
+        """Make a folder or an image, whichever the target's replicas start from."""
         loop = asyncio.get_running_loop()
 
         def tell(line: str) -> None:
             loop.call_soon_threadsafe(on_line, line)
 
-        shelf = await self._shelf()
-        asked = wish(spec)
-        chosen = await arrange(spec.environment, asked.isolation, shelf=shelf, on_line=tell)
-        why = asked.why or chosen.why
-        path, worker_path = await build(chosen, shelf=shelf, on_line=tell)
-        lock = chosen.lock
-        tell(f"{len(lock.packages)} packages, lock {lock.lock_key[:12]}, isolation {chosen.isolation}")
-        return Built(
-            key=lock.lock_key,
-            path=str(path),
-            worker_path=str(worker_path or ""),
-            isolation=chosen.isolation,
-            isolation_why=why,
-        )
+        registry = self._registry()
+        if target.artifact == "image":
+            return await self._images.build(revision, await target.candidates(), registry, tell)
+        return await self._environments.build(revision.spec, registry, tell)
 
     def explain_miss(self, old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
         """Say which input makes `new` another environment."""
@@ -147,6 +124,7 @@ class LocalArtifacts:
             await asyncio.to_thread(_remove_unlinked, self._home.models / "blobs")
         for number in revisions:
             await self._forget(f"code/{service}", str(number))
+            await self._forget(f"{SERVICES}/{service}", str(number))
 
     async def _forget(self, repository: str, tag: str) -> None:
         try:
@@ -173,22 +151,11 @@ class LocalArtifacts:
             for ref in spec.models
         ]
 
-    async def _shelf(self) -> Shelf:
-        wheel = await asyncio.to_thread(bundled_runtime)
-        return Shelf(self._home, RegistryLockRecords(self._registry()), wheel)
-
-    async def _look_up(self, spec: ServiceSpec) -> _Look:
-        """Solve what was never solved: only that tells what `auto` is, and a deploy needs it anyway."""
-        shelf, asked = await self._shelf(), wish(spec)
-        try:
-            async with asyncio.timeout(_LOOK_SECONDS):
-                chosen: Arrangement = await arrange(spec.environment, asked.isolation, shelf=shelf)
-                built = await is_built(chosen, shelf)
-        except (TimeoutError, Unavailable) as error:
-            isolation = "" if asked.isolation == "auto" else asked.isolation
-            because = str(error) or "resolving takes long"
-            return _Look(isolation=isolation, why=f"to be found out: {because}")
-        return _Look(chosen.lock.lock_key, built, chosen.isolation, asked.why or chosen.why)
+    async def _look(self, spec: ServiceSpec, target: Target) -> Look:
+        registry = self._registry()
+        if target.artifact == "image":
+            return await self._images.look(spec, await target.candidates(), registry)
+        return await self._environments.look(spec, registry)
 
 
 def _remove_trees(trees: Sequence[Path]) -> None:

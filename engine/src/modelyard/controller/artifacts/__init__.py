@@ -1,0 +1,9 @@
+"""Code, models and environments of real services, kept in the engine's folders and the workspace's registry.
+
+`local` keeps code and models, `environments` makes folders that processes run in, `images` makes images; `bases`
+finds what an image stands on, `building` has builders do what was not done yet.
+"""
+
+from modelyard.controller.artifacts.local import LocalArtifacts
+
+__all__ = ["LocalArtifacts"]

@@ -1,0 +1,25 @@
+"""What a plan finds out about a service's environment without building it. Pure."""
+
+from __future__ import annotations
+
+import attrs
+
+LOOK_SECONDS = 20.0
+"""What a plan may spend on resolving, well within what its caller waits."""
+
+
+@attrs.frozen
+class Look:
+    """`key` is empty while it is not known; `miss` says what makes it another than was built before."""
+
+    key: str = ""
+    cached: bool = False
+    isolation: str = ""
+    why: str = ""
+    miss: str = ""
+
+
+def postponed(isolation: str, error: Exception) -> Look:
+    """Say that it could not be found out in time."""
+    because = str(error) or "resolving takes long"
+    return Look(isolation="" if isolation == "auto" else isolation, why=f"to be found out: {because}")

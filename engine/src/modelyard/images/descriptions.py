@@ -1,0 +1,111 @@
+"""What an image says of itself in its labels: what it was asked to be, and which Pythons run where in it. Pure.
+
+Whoever finds an image by its key, or is given one, needs nothing else to build upon it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import attrs
+
+from modelyard.api import BasePython, EnvironmentSpec, ImageUnbuildable, PipLayer, Platform
+from modelyard.environments import canonical, normalised
+from modelyard.images.images import Base
+from modelyard.images.keys import Inputs
+
+INPUTS = "dev.modelyard.inputs"
+ENVIRONMENTS = "dev.modelyard.environments"
+KEY = "dev.modelyard.key"
+_VERSION = 1
+
+
+@attrs.frozen
+class Inside:
+    """One environment of an image: its prefix, and the Python that runs it."""
+
+    prefix: PurePosixPath
+    python: BasePython
+    serving: bool
+
+
+def describe(inputs: Inputs, pips: Sequence[PipLayer], key: str) -> dict[str, str]:
+    """Write the labels of an image that holds environments."""
+    return {INPUTS: _inputs(inputs), ENVIRONMENTS: _environments(pips), KEY: key}
+
+
+def environments_of(base: Base) -> tuple[Inside, ...]:
+    """Read which environments an image holds. Raises `ImageUnbuildable` for images that do not say so."""
+    try:
+        document = _versioned(_labels(base)[ENVIRONMENTS])
+        return tuple(_inside(one) for one in document["environments"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ImageUnbuildable(
+            f"the image does not say which environments it holds: {error}",
+            place=base.name,
+            remedy="name one that `engine images list` shows, or let the engine build it",
+        ) from error
+
+
+def inputs_of(base: Base) -> Inputs | None:
+    """Read what an image was asked to be; None where it does not say."""
+    try:
+        document = _versioned(_labels(base)[INPUTS])
+        spec = EnvironmentSpec(
+            base=document["base_name"],
+            python=document["python"],
+            requirements=tuple(document["requirements"]),
+            conda=document["conda"],
+            docker_steps=tuple(document["docker_steps"]),
+        )
+        return Inputs(Platform.parse(document["platform"]), str(document["base"]), spec)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _versioned(text: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(text)
+    if document["version"] != _VERSION:
+        raise ValueError(f"it has version {document['version']}, this release knows {_VERSION}")
+    return document
+
+
+def _labels(base: Base) -> Mapping[str, Any]:
+    running: Mapping[str, Any] = base.config.get("config") or {}
+    return running.get("Labels") or {}
+
+
+def _inputs(inputs: Inputs) -> str:
+    spec = inputs.spec
+    return canonical(
+        {
+            "version": _VERSION,
+            "platform": str(inputs.platform),
+            "base": inputs.base,
+            "base_name": spec.base,
+            "python": spec.python,
+            "requirements": normalised(spec.requirements),
+            "conda": spec.conda,
+            "docker_steps": list(spec.docker_steps),
+        }
+    ).decode()
+
+
+def _environments(pips: Sequence[PipLayer]) -> str:
+    found = [
+        {
+            "prefix": str(one.prefix),
+            "serving": one.serving,
+            "python": {**attrs.asdict(one.python), "path": str(one.python.path)},
+        }
+        for one in pips
+    ]
+    return canonical({"version": _VERSION, "environments": found}).decode()
+
+
+def _inside(raw: Mapping[str, Any]) -> Inside:
+    python = {**raw["python"], "path": PurePosixPath(raw["python"]["path"])}
+    return Inside(PurePosixPath(raw["prefix"]), BasePython(**python), raw["serving"] is True)

@@ -1,0 +1,117 @@
+"""Look through the layers of a base image for its Pythons: every layer once, as a stream, unpacking nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, cast
+
+from modelyard.api import Descriptor, ImageUnbuildable
+from modelyard.images.bases import fetch_blob
+from modelyard.images.contents import OPAQUE, WHITEOUT, Contents, Traits, cleaned
+from modelyard.images.images import Base, Repository
+from modelyard.images.layers import GZIP_TYPE, TAR_TYPE, ZSTD_TYPE
+from modelyard.processes import disk_errors
+
+_INTERESTING = re.compile(
+    r"(.*/)?(python3\.\d{1,2}|libpython3\.\d{1,2}\.so\.1\.0|patchlevel\.h|libc\.so\.6|libc-2\.\d+\.so|ld-musl-.*)"
+)
+_RELEASE = re.compile(rb'(?<![\d.])(3\.\d{1,2}\.\d{1,2})(?=\0|")')
+"""A release ends a text of the program, or stands in quotes in its header; what stands before varies."""
+_GLIBC = re.compile(rb"GNU C Library [^\n\0]{0,80}version (2\.\d{1,3})")
+_CHUNK_BYTES = 1 << 20
+_OVERLAP_BYTES = 200
+_LARGEST_LAYER = 64 << 30
+"""Bytes of a layer once decompressed: a bomb ends here instead of running for ever."""
+
+Opener = Callable[[Path], IO[bytes]]
+
+
+async def scan_base(base: Base, source: Repository, folder: Path) -> Contents:
+    """Read what a base holds; `folder` takes one layer at a time. Raises `ImageUnbuildable` for damaged ones."""
+    contents = Contents()
+    for layer in base.layers:
+        with disk_errors(folder), tempfile.NamedTemporaryFile(dir=folder, prefix="base-") as file:
+            await fetch_blob(layer, source, cast("IO[bytes]", file))
+            await asyncio.to_thread(_scan, contents, Path(file.name), layer, base.name)
+    return contents
+
+
+def _scan(contents: Contents, path: Path, layer: Descriptor, name: str) -> None:
+    try:
+        with _opener(layer.media_type)(path) as content:
+            scan_layer(contents, content)
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise ImageUnbuildable(
+            f"a layer of the base image is damaged: {error}",
+            place=f"{name}: {layer.digest}",
+            remedy="push the base image again, or name another in environment.base",
+        ) from error
+
+
+def scan_layer(contents: Contents, content: IO[bytes]) -> None:
+    """Add what one layer, a plain tar, has and hides."""
+    left = _LARGEST_LAYER
+    with tarfile.open(fileobj=content, mode="r|") as tar:
+        for member in tar:
+            left -= max(member.size, tarfile.BLOCKSIZE)
+            if left < 0:
+                raise ValueError(f"it holds more than {_LARGEST_LAYER} bytes")
+            _take(contents, tar, member)
+            tar.members = []  # type: ignore[attr-defined]  # or it would keep every one
+
+
+def _take(contents: Contents, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    path = cleaned(member.name)
+    folder, _, name = path.rpartition("/")
+    if name == OPAQUE:
+        contents.hide(folder, below_only=True)
+    elif name.startswith(WHITEOUT):
+        contents.hide(f"{folder}/{name.removeprefix(WHITEOUT)}".lstrip("/"))
+    elif member.issym():
+        contents.add_link(path, member.linkname)
+    elif member.islnk():
+        contents.add_hard_link(path, cleaned(member.linkname))
+    elif member.isreg():
+        contents.add_file(path, _look(tar, member) if _INTERESTING.fullmatch(path) else None)
+    else:
+        contents.add_file(path, None)
+
+
+def _look(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Traits:
+    """Search a file piece by piece; what is looked for is shorter than what two pieces share."""
+    file = tar.extractfile(member)
+    assert file is not None  # noqa: S101  it is regular
+    releases: dict[str, None] = {}
+    glibc, end = "", b""
+    while chunk := file.read(_CHUNK_BYTES):
+        piece = end + chunk
+        releases |= dict.fromkeys(one.decode() for one in _RELEASE.findall(piece))
+        if found := _GLIBC.search(piece):
+            glibc = found[1].decode()
+        end = piece[-_OVERLAP_BYTES:]
+    return Traits(tuple(releases), glibc, musl="ld-musl-" in member.name)
+
+
+def _opener(media_type: str) -> Opener:
+    openers: dict[str, Opener] = {TAR_TYPE: _open_plain, GZIP_TYPE: _open_gzip, ZSTD_TYPE: _open_zstd}
+    return openers[media_type]
+
+
+def _open_plain(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def _open_gzip(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path))
+
+
+def _open_zstd(path: Path) -> IO[bytes]:
+    import zstandard
+
+    return cast("IO[bytes]", zstandard.open(path, "rb"))

@@ -1,0 +1,303 @@
+"""A revision's image: a plugin's own, one that a registry has, or one that is built; then the service's on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import attrs
+import pytest
+from modelyard.api import (
+    BasePython,
+    BuildOrder,
+    BuildSite,
+    Candidate,
+    CodeRef,
+    Descriptor,
+    EngineSettings,
+    EnvironmentSpec,
+    EnvironmentUnsolvable,
+    ImageBuilt,
+    ImageRef,
+    ImageSettings,
+    ImageUnbuildable,
+    Maturity,
+    PipLayer,
+    PluginFailed,
+    PluginSettings,
+    Refusal,
+    Refused,
+    Registry,
+    ServiceSpec,
+    Unavailable,
+)
+from modelyard.controller.artifacts import bases, images
+from modelyard.controller.artifacts.images import ImageMaker, platform_for
+from modelyard.controller.ports import Built
+from modelyard.host import load
+from modelyard.images import ENVIRONMENT, ImageArrangement, Inputs, ServiceParts, Shelves, describe
+from modelyard.processes import Home, find_home
+from modelyard.store import RevisionRecord
+from modelyard.testing import InMemoryRegistry, plugin_from
+
+from engine.tests.images.layering import layer, put_image
+from engine.tests.images.making import AMD64, BASES
+
+BASE = f"memory/{BASES}:3"
+PYTHON = BasePython(PurePosixPath("/usr/bin/python3.11"), "3.11.7", "cp311", "glibc-2.36", "x86_64", True)
+PIP = PipLayer(ENVIRONMENT, PYTHON, "", serving=True)
+HERE = (Candidate("here", 1000, 1 << 30, {"kubernetes.io/arch": "amd64"}),)
+SERVICE = ImageRef("memory", "images/services/digits", "sha256:service")
+
+
+@attrs.define
+class Builder:
+    """Pushes an image that says what it holds; remembers its orders."""
+
+    name: str = "fake"
+    maturity: Maturity = Maturity.STABLE
+    refusal: Refusal | None = None
+    failure: Exception | None = None
+    orders: list[BuildOrder] = attrs.field(factory=list)
+
+    def can_build(self, order: BuildOrder) -> Refusal | None:
+        assert order.tag
+        return self.refusal
+
+    async def build(self, order: BuildOrder, site: BuildSite) -> Descriptor:
+        self.orders.append(order)
+        if self.failure:
+            raise self.failure
+        return await put_image(
+            site.workspace,
+            [layer({"made": order.tag.encode()})],
+            labels=order.labels,
+            repository=order.repository,
+            tag=order.tag,
+        )
+
+
+@attrs.define
+class Yard:
+    """An image maker over fakes: what it is asked, what it built, what was told."""
+
+    home: Home
+    registry: InMemoryRegistry = attrs.field(factory=InMemoryRegistry)
+    shared: InMemoryRegistry = attrs.field(factory=lambda: InMemoryRegistry("shared"))
+    builder: Builder = attrs.field(factory=Builder)
+    events: list[object] = attrs.field(factory=list)
+    lines: list[str] = attrs.field(factory=list)
+    parts: list[ServiceParts] = attrs.field(factory=list)
+
+    def maker(self, settings: ImageSettings | None = None, **hooks: Any) -> ImageMaker:
+        def hear(event: object) -> None:
+            self.events.append(event)
+
+        given: dict[str, Any] = {
+            "offer_registries": [self.registry, self.shared],
+            "offer_image_builders": [self.builder],
+            "on_image_built": hear,
+            **hooks,
+        }
+        host = load(PluginSettings(), entry_points=[plugin_from("all", **given)])
+        return ImageMaker(self.home, host, EngineSettings(images=settings or ImageSettings(base=BASE)))
+
+    def build(self, maker: ImageMaker, **environment: Any) -> Built:
+        return asyncio.run(maker.build(self.revision(**environment), HERE, self.registry, self.lines.append))
+
+    def revision(self, **environment: Any) -> RevisionRecord:
+        return RevisionRecord(
+            service="digits",
+            number=1,
+            created_at=0.0,
+            spec=self.spec(**environment),
+            code_digest="sha256:code",
+            code_dir=str(self.home.state),
+        )
+
+    def spec(self, **environment: Any) -> ServiceSpec:
+        code = CodeRef(str(self.home.state), "score.py")
+        return ServiceSpec(name="digits", code=code, environment=EnvironmentSpec(**environment))
+
+
+@pytest.fixture
+def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yard:
+    made = Yard(find_home({"MODELYARD_HOME": str(tmp_path)}))
+
+    async def arrange(inputs: Inputs, pythons: Any, isolation: str, *, desk: Any) -> ImageArrangement:
+        del desk
+        assert isinstance(inputs, Inputs)
+        assert tuple(pythons) == (PYTHON,)
+        kind: Any = "thread" if isolation == "auto" else isolation
+        return ImageArrangement(kind, (PIP,), why="")
+
+    async def pythons_of(*_: object) -> tuple[BasePython, ...]:
+        return (PYTHON,)
+
+    async def build_service(parts: ServiceParts, *_: object, **more: Any) -> Descriptor:
+        made.parts.append(parts)
+        assert more["target"].name == parts.repository
+        return Descriptor("manifest", SERVICE.digest, 1)
+
+    monkeypatch.setattr(images, "arrange_image", arrange)
+    monkeypatch.setattr(images, "build_service", build_service)
+    monkeypatch.setattr(images, "bundled_runtime", lambda: None)
+    monkeypatch.setattr(bases, "pythons_of", pythons_of)
+    asyncio.run(put_image(made.registry, [layer({"a": b"a"})]))
+    return made
+
+
+def test_an_image_that_nobody_has_is_built_and_told(yard: Yard):
+    built = yard.build(yard.maker())
+    assert built == Built(built.key, str(ENVIRONMENT), image=SERVICE)
+    (order,) = yard.builder.orders
+    assert (order.repository, order.tag, order.pips) == ("images/environments", built.key, (PIP,))
+    (event,) = yard.events
+    assert isinstance(event, ImageBuilt)
+    assert (event.builder, event.tag) == ("fake", built.key)
+
+
+def test_what_was_built_before_is_found(yard: Yard):
+    assert yard.build(yard.maker()) == yard.build(yard.maker())
+    assert len(yard.builder.orders) == 1
+
+
+def test_a_shared_registry_may_have_it(yard: Yard):
+    yard.build(yard.maker())
+    fresh = InMemoryRegistry("fresh")
+    maker = yard.maker(ImageSettings(base=BASE, shared=("memory",)), offer_registries=[fresh, yard.registry])
+    asyncio.run(maker.build(yard.revision(), HERE, fresh, yard.lines.append))
+    assert len(yard.builder.orders) == 1
+
+
+def test_a_shared_registry_that_no_plugin_offers_is_named(yard: Yard):
+    with pytest.raises(Unavailable, match="no active plugin offers the registry 'gone'"):
+        yard.build(yard.maker(ImageSettings(base=BASE, shared=("gone",))))
+
+
+def test_a_plugin_may_name_the_image_itself(yard: Yard):
+    labels = describe(Inputs(AMD64, "sha256:1", EnvironmentSpec()), [PIP], "k")
+    made = asyncio.run(put_image(yard.registry, [layer({"b": b"b"})], labels=labels, repository="ready"))
+    ref = ImageRef("memory", "ready", made.digest)
+    built = yard.build(yard.maker(resolve_image=lambda: ref))
+    assert built.image == SERVICE
+    assert built.key == made.digest.removeprefix("sha256:")
+    assert yard.builder.orders == []
+
+
+def test_an_image_that_a_plugin_names_must_hold_an_environment(yard: Yard):
+    made = asyncio.run(put_image(yard.registry, [layer({"b": b"b"})], repository="ready"))
+    ref = ImageRef("memory", "ready", made.digest)
+    with pytest.raises(ImageUnbuildable, match="does not say which environments"):
+        yard.build(yard.maker(resolve_image=lambda: ref))
+
+
+def test_a_plugin_may_refuse_an_image(yard: Yard):
+    refusal = Refusal(plugin="all", code="not_scanned", message="nobody looked at it")
+    with pytest.raises(Refused, match="nobody looked at it"):
+        yard.build(yard.maker(resolve_image=lambda: refusal))
+
+
+def test_docker_steps_are_done_to_the_base_first(yard: Yard):
+    built = yard.build(yard.maker(), docker_steps=("RUN true",))
+    steps, environment = yard.builder.orders
+    assert (steps.repository, steps.docker_steps, steps.pips) == ("images/bases", ("RUN true",), ())
+    assert environment.base.repository == "images/bases"
+    assert environment.docker_steps == ()
+    assert environment.tag == built.key != yard.build(yard.maker()).key
+
+
+def test_an_order_that_no_builder_takes_is_refused_with_every_reason(yard: Yard):
+    yard.builder.refusal = Refusal(plugin="all", code="busy", message="not on Fridays")
+    with pytest.raises(Refused, match="not on Fridays"):
+        yard.build(yard.maker())
+    with pytest.raises(Refused, match="no active plugin builds images"):
+        yard.build(yard.maker(offer_image_builders=[]))
+
+
+def test_the_builder_that_the_settings_name_is_asked_first(yard: Yard):
+    other = Builder("aaa")
+    hooks = {"offer_image_builders": [other, yard.builder]}
+    yard.build(yard.maker(ImageSettings(base=BASE, builder="fake"), **hooks))
+    assert (len(yard.builder.orders), len(other.orders)) == (1, 0)
+
+
+def test_a_builder_that_raises_nonsense_is_named_with_its_plugin(yard: Yard):
+    yard.builder.failure = ValueError("oops")
+    with pytest.raises(PluginFailed, match=r"'all' failed in image_builders:fake\.build: oops"):
+        yard.build(yard.maker())
+
+
+def test_a_failed_build_leaves_nothing_that_is_found(yard: Yard):
+    yard.builder.failure = ImageUnbuildable("step 1 failed")
+    with pytest.raises(ImageUnbuildable):
+        yard.build(yard.maker())
+    yard.builder.failure = None
+    yard.build(yard.maker())
+    assert len(yard.builder.orders) == 2
+
+
+def test_the_default_base_follows_the_python_asked_for(yard: Yard):
+    asyncio.run(put_image(yard.registry, [layer({"c": b"c"})], repository="python", tag="3.9-slim"))
+    yard.build(yard.maker(ImageSettings(base="memory/python:{python}-slim")), python="3.9.1")
+    (order,) = yard.builder.orders
+    assert order.base.repository == "python"
+
+
+def test_a_plan_says_whether_the_image_is_there(yard: Yard):
+    maker = yard.maker()
+    before = asyncio.run(maker.look(yard.spec(), HERE, yard.registry))
+    yard.build(maker)
+    after = asyncio.run(maker.look(yard.spec(), HERE, yard.registry))
+    assert (before.cached, after.cached) == (False, True)
+    assert before.key == after.key
+
+
+def test_a_plan_leaves_open_what_no_registry_tells(yard: Yard):
+    @attrs.define
+    class Away(InMemoryRegistry):
+        async def resolve_platform(self, *_: object) -> Descriptor:  # type: ignore[override]
+            raise Unavailable("the registry does not answer")
+
+    away: Registry = Away("away")
+    maker = yard.maker(ImageSettings(base="away/b:1"), offer_registries=[yard.registry, yard.shared, away])
+    seen = asyncio.run(maker.look(yard.spec(), HERE, yard.registry))
+    assert (seen.key, seen.cached) == ("", False)
+    assert "does not answer" in seen.why
+
+
+def test_packages_asked_for_at_the_start_are_in_the_image(yard: Yard, monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple[str, ...]] = []
+    arrange: Callable[..., Any] = images.arrange_image
+
+    async def listen(inputs: Inputs, *rest: Any, **more: Any) -> ImageArrangement:
+        asked.append(inputs.spec.requirements)
+        found: ImageArrangement = await arrange(inputs, *rest, **more)
+        return found
+
+    monkeypatch.setattr(images, "arrange_image", listen)
+    yard.home.state.mkdir(exist_ok=True)
+    (yard.home.state / "extra.txt").write_text("scipy\n# that is all\n")
+    variables = {"AZUREML_EXTRA_REQUIREMENTS_TXT": "extra.txt"}
+    yard.build(yard.maker(), requirements=("numpy",), variables=variables)
+    assert asked == [("numpy", "scipy", "# that is all")]
+
+
+@pytest.mark.parametrize("named", ["gone.txt", "../../etc/passwd"])
+def test_a_file_of_packages_that_cannot_be_read_is_named(yard: Yard, named: str):
+    with pytest.raises(EnvironmentUnsolvable, match="cannot be read"):
+        yard.build(yard.maker(), variables={"AZUREML_EXTRA_REQUIREMENTS_TXT": named})
+
+
+def test_images_are_built_for_the_machine_of_the_place():
+    arm = (Candidate("pi", 1, 1, {"kubernetes.io/arch": "arm64"}),)
+    assert str(platform_for(arm)) == "linux/arm64"
+    assert platform_for(()).os == "linux"
+
+
+def test_shelves_of_a_workspace_know_their_shared_registries(yard: Yard):
+    maker = yard.maker(ImageSettings(base=BASE, shared=("shared",)))
+    shelves: Shelves = maker._shelves(yard.registry)
+    assert shelves.shared == (yard.shared,)

@@ -1,0 +1,67 @@
+"""Layers as other tools write them, and images made of them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Mapping, Sequence
+
+import zstandard
+from modelyard.api import Artifact, Descriptor, Registry
+from modelyard.images.layers import GZIP_TYPE, TAR_TYPE, ZSTD_TYPE
+
+from engine.tests.images.making import BASES, CONFIG_TYPE, base_config, sha
+
+Link = tuple[str, str]
+"""("symlink" or "hardlink", target)."""
+
+
+def layer(members: Mapping[str, bytes | Link | None]) -> bytes:
+    """Write a tar: bytes are a file, None is a folder."""
+    output = io.BytesIO()
+    with tarfile.open(fileobj=output, mode="w") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            if content is None:
+                info.type = tarfile.DIRTYPE
+            elif isinstance(content, tuple):
+                info.type = tarfile.SYMTYPE if content[0] == "symlink" else tarfile.LNKTYPE
+                info.linkname = content[1]
+            else:
+                info.size = len(content)
+            tar.addfile(info, io.BytesIO(content) if isinstance(content, bytes) else None)
+    return output.getvalue()
+
+
+def to(target: str) -> Link:
+    return ("symlink", target)
+
+
+def squeezed(content: bytes, media_type: str) -> bytes:
+    if media_type == GZIP_TYPE:
+        return gzip.compress(content, mtime=0)
+    return zstandard.compress(content) if media_type == ZSTD_TYPE else content
+
+
+async def put_image(
+    registry: Registry,
+    layers: Sequence[bytes],
+    *,
+    media_type: str = TAR_TYPE,
+    variables: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
+    repository: str = BASES,
+    tag: str = "3",
+) -> Descriptor:
+    """Store an image of these layers."""
+    import json
+
+    blobs = [await registry.push_blob(repository, squeezed(one, media_type), media_type) for one in layers]
+    config = base_config(
+        rootfs={"type": "layers", "diff_ids": [sha(one) for one in layers]},
+        history=[],
+        config={"Env": list(variables), "Labels": dict(labels or {})},
+    )
+    configured = await registry.push_blob(repository, json.dumps(config).encode(), CONFIG_TYPE)
+    return await registry.push(repository, Artifact(CONFIG_TYPE, tuple(blobs), config=configured), tag=tag)

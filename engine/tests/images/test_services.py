@@ -1,0 +1,241 @@
+"""The image of a service: an environment on a base, then runtime, models and code; only what changed is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import attrs
+import pytest
+from modelyard.api import (
+    BasePython,
+    BuildOrder,
+    BuildSite,
+    Descriptor,
+    EnvironmentSpec,
+    ImageRef,
+    ImageUnbuildable,
+    PipLayer,
+)
+from modelyard.environments import RuntimeWheel
+from modelyard.images import (
+    ENVIRONMENT,
+    Assembler,
+    FolderMemo,
+    Inputs,
+    Repository,
+    ServiceParts,
+    Workshop,
+    build_service,
+    describe,
+    find_base,
+)
+from modelyard.testing import InMemoryRegistry
+
+from engine.tests.images.layering import layer, put_image
+from engine.tests.images.making import AMD64, BASES, Watched, read
+
+ENVIRONMENTS = "images/environments"
+SERVICE = "images/services/digits"
+KEY = "e" * 64
+
+
+@attrs.frozen
+class Bench:
+    """A registry with a base, and everything that a service's image is made of."""
+
+    registry: Watched
+    parts: ServiceParts
+    python: BasePython
+    lock: str
+    work: Path
+
+    async def environment(self) -> Descriptor:
+        """Build the environment's image."""
+        made = await put_image(self.registry, [layer({"usr/bin/true": b"true"})])
+        pip = PipLayer(ENVIRONMENT, self.python, self.lock, serving=True)
+        order = BuildOrder(
+            platform=AMD64,
+            base=ImageRef(self.registry.name, BASES, made.digest),
+            repository=ENVIRONMENTS,
+            tag=KEY,
+            pips=(pip,),
+            title="environment of digits",
+            labels=describe(Inputs(AMD64, made.digest, EnvironmentSpec()), [pip], KEY),
+        )
+        site = BuildSite(self.registry, self.registry, self._fresh("environment"), lambda _: None)
+        return await Assembler().build(order, site)
+
+    async def service(self, **changed: Any) -> Descriptor:
+        """Build the service's image upon it."""
+        source = Repository(self.registry, ENVIRONMENTS)
+        target = Repository(self.registry, SERVICE)
+        found = await find_base(source, KEY, AMD64)
+        workshop = Workshop(FolderMemo(self.work / "memo"), self._fresh("service"), lambda _: None)
+        parts = attrs.evolve(self.parts, **changed)
+        return await build_service(parts, found, source=source, target=target, workshop=workshop)
+
+    async def held(self, tag: str = "1") -> list[set[str]]:
+        """Name the files of each layer of the service's image."""
+        artifact = await self.registry.pull(SERVICE, tag)
+        return [names(await read(self.registry, SERVICE, one.digest)) for one in artifact.layers]
+
+    async def config(self, tag: str = "1") -> dict[str, Any]:
+        artifact = await self.registry.pull(SERVICE, tag)
+        assert artifact.config
+        return dict(json.loads(await read(self.registry, SERVICE, artifact.config.digest)))
+
+    def pushed(self) -> list[str]:
+        return [what.rpartition(".")[2] for method, what in self.registry.calls if method == "push_blob"]
+
+    def _fresh(self, name: str) -> Path:
+        folder = self.work / f"{name}-{len(list(self.work.iterdir()))}"
+        folder.mkdir()
+        return folder
+
+
+def names(content: bytes) -> set[str]:
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:*") as tar:
+        return {one.name for one in tar if not one.isdir()}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, base: BasePython, index: Path, runtime: RuntimeWheel) -> Bench:
+    for name in ("work", "code", "models/azureml-models/digits/1"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "code" / "score.py").write_text("def run(data): return 1\n")
+    (tmp_path / "models/azureml-models/digits/1/weights.bin").write_bytes(bytes(5000))
+    wheel = next(index.glob("mathy-2.0-*.whl"))
+    parts = ServiceParts(
+        name="digits",
+        revision=1,
+        code=tmp_path / "code",
+        code_digest="sha256:1",
+        models=tmp_path / "models",
+        model_names=("azureml-models/digits/1/weights.bin=sha256:2",),
+        runtime=runtime,
+    )
+    lock = f"mathy==2.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+    return Bench(Watched(InMemoryRegistry()), parts, base, lock, tmp_path / "work")
+
+
+def test_its_layers_lie_from_the_most_stable_to_the_least(bench: Bench):
+    site = f"opt/modelyard/env/lib/python{bench.python.minor}/site-packages"
+
+    async def case() -> None:
+        await bench.environment()
+        await bench.service()
+        base, environment, server, models, code = await bench.held()
+        assert base == {"usr/bin/true"}
+        assert f"{site}/mathy/__init__.py" in environment
+        assert "opt/modelyard/env/bin/python" in environment
+        assert f"{site}/modelyard_runtime/__init__.py" in server
+        assert all(one.startswith(f"{site}/modelyard_runtime") for one in server)
+        assert models == {"opt/modelyard/app/azureml-models/digits/1/weights.bin"}
+        assert code == {"opt/modelyard/code/score.py"}
+
+    asyncio.run(case())
+
+
+def test_it_starts_the_replicas_parent_as_nobody_in_the_codes_folder(bench: Bench):
+    async def case() -> None:
+        await bench.environment()
+        await bench.service()
+        running = (await bench.config())["config"]
+        assert running["Entrypoint"] == [
+            *("/opt/modelyard/env/bin/python", "-I", "-m", "modelyard_runtime.replica"),
+            "--from-environment",
+        ]
+        assert running["User"] == "65532:65532"
+        assert running["WorkingDir"] == "/opt/modelyard/code"
+        assert running["Labels"]["org.opencontainers.image.revision"] == "sha256:1"
+
+    asyncio.run(case())
+
+
+def test_the_same_parts_have_the_same_digest(bench: Bench):
+    async def case() -> None:
+        await bench.environment()
+        first = await bench.service()
+        again = attrs.evolve(bench, registry=Watched(InMemoryRegistry()))
+        await again.environment()
+        assert await again.service() == first
+
+    asyncio.run(case())
+
+
+def changed(bench: Bench, change: Callable[[], None] = lambda: None, **parts: Any) -> list[str]:
+    async def case() -> list[str]:
+        await bench.environment()
+        await bench.service()
+        bench.registry.calls.clear()
+        await asyncio.to_thread(change)
+        await bench.service(revision=2, **parts)
+        return bench.pushed()
+
+    return asyncio.run(case())
+
+
+def test_a_change_of_code_sends_one_layer_and_the_configuration(bench: Bench):
+    def change() -> None:
+        (bench.parts.code / "score.py").write_text("def run(data): return 2\n")
+
+    assert changed(bench, change, code_digest="sha256:3") == ["tar+gzip", "v1+json"]
+
+
+def test_what_did_not_change_is_not_read_again(bench: Bench):
+    def remove() -> None:
+        assert bench.parts.models
+        (bench.parts.models / "azureml-models/digits/1/weights.bin").unlink()
+
+    assert changed(bench, remove) == ["v1+json"]
+
+
+def test_a_layer_that_the_registry_lost_is_made_again(bench: Bench):
+    async def case() -> None:
+        await bench.environment()
+        first = await bench.service()
+        emptied = attrs.evolve(bench, registry=Watched(InMemoryRegistry()))
+        await emptied.environment()
+        assert await emptied.service() == first
+        assert len(await emptied.held()) == 5
+
+    asyncio.run(case())
+
+
+def test_a_service_without_models_has_no_layer_of_them(bench: Bench):
+    async def case() -> None:
+        await bench.environment()
+        await bench.service(models=None, model_names=())
+        assert len(await bench.held()) == 4
+
+    asyncio.run(case())
+
+
+def test_an_image_that_holds_no_environment_is_no_ground_for_a_service(bench: Bench):
+    async def case() -> None:
+        await put_image(bench.registry, [layer({"a": b"a"})], repository=ENVIRONMENTS, tag=KEY)
+        with pytest.raises(ImageUnbuildable, match="does not say which environments"):
+            await bench.service()
+
+    asyncio.run(case())
+
+
+def test_docker_steps_are_nothing_that_layers_can_do():
+    order = BuildOrder(AMD64, ImageRef("r", "b", "d"), "images/bases", "t", docker_steps=("RUN true",))
+    refusal = Assembler().can_build(order)
+    assert refusal is not None
+    assert refusal.code == "steps_need_docker"
+    assert Assembler().can_build(attrs.evolve(order, docker_steps=())) is None
+
+
+def test_places_in_layers_have_no_leading_slash():
+    from modelyard.images.places import in_image
+
+    assert in_image(PurePosixPath("/opt/modelyard/code")) == "opt/modelyard/code"
