@@ -124,6 +124,10 @@ $(addprefix bench-,$(BENCHMARKS)): bench-%: .venv/bundled
 	@if [ $* = deploy ] && [ ! -f examples/digits/sample.json ]; then $(MAKE) --no-print-directory digits-model; fi
 	.venv/bin/python benchmarks/$*.py
 
+.PHONY: bench-images
+bench-images: .venv/bundled ## Build and push an image, ours against docker build and docker push (needs root and dockerd)
+	.venv/bin/python benchmarks/images
+
 .PHONY: bench-runtime
 bench-runtime: .venv/ready .venv-runtime/ready ## Our server and its peers on one core: req/s, CPU, memory, start (half an hour)
 	.venv/bin/python benchmarks/runtime

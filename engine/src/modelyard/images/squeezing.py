@@ -1,0 +1,73 @@
+"""Compress a stream on several cores: pieces of one size, each a gzip member, in the order in which they came.
+
+A gzip file is any number of members one after the other, so every tool reads it; and since the pieces are cut
+at fixed places the bytes do not depend on how many cores there are.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Protocol, Self
+
+PIECE_BYTES = 1 << 20
+"""Large enough that a piece more costs nothing in size, small enough that a few in memory are nothing."""
+_LEVEL = 1  # for 200 MB of packages 3 s instead of 9 at level 6 on one core, and a tenth larger
+_GZIP = 31  # zlib's word for: with gzip's header, in which there is neither a name nor a time
+_MOST_THREADS = 4
+
+
+class Output(Protocol):
+    """Where compressed bytes go."""
+
+    def write(self, content: bytes, /) -> object:
+        """Take a piece."""
+        ...
+
+
+class Squeezer:
+    """Takes bytes, and writes them compressed by the time its block ends."""
+
+    def __init__(self, output: Output, *, threads: int | None = None) -> None:
+        self._output = output
+        self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="squeeze")
+        self._under_way: deque[Future[bytes]] = deque()
+        self._waiting = bytearray()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+
+    def write(self, content: bytes, /) -> int:
+        """Take a piece of any size."""
+        self._waiting += content
+        while len(self._waiting) >= PIECE_BYTES:
+            self._squeeze(bytes(self._waiting[:PIECE_BYTES]))
+            del self._waiting[:PIECE_BYTES]
+        return len(content)
+
+    def _squeeze(self, piece: bytes) -> None:
+        while len(self._under_way) > self._threads:  # whoever writes waits: memory does not grow
+            self._output.write(self._under_way.popleft().result())
+        self._under_way.append(self._pool.submit(_member, piece))
+
+    def _finish(self) -> None:
+        self._squeeze(bytes(self._waiting))
+        while self._under_way:
+            self._output.write(self._under_way.popleft().result())
+
+
+def _member(piece: bytes) -> bytes:
+    return zlib.compress(piece, level=_LEVEL, wbits=_GZIP)
