@@ -65,7 +65,7 @@ class OutputLog:
         for stream in tuple(self._tails):
             self._end_line(stream)
         with self._changed:
-            self._changed.wait_for(lambda: not self._held, CLOSE_S)
+            self._changed.wait_for(lambda: self._stuck or not self._held, CLOSE_S)
 
     def _follow(self, stream: BinaryIO) -> None:
         with stream:
@@ -95,7 +95,10 @@ class OutputLog:
     def _put(self, data: bytes, *, room: int) -> None:
         if self._held and self._held + len(data) > room:
             self._lost += data.count(b"\n")
-            return
+        else:
+            self._add(data)
+
+    def _add(self, data: bytes) -> None:
         self._waiting.append(data)
         self._held += len(data)
         if self._writer is None:
@@ -112,8 +115,8 @@ class OutputLog:
                 self._held -= len(data)
                 self._stuck = False
                 if self._lost:
-                    self._lost, lost = 0, self._lost
-                    self._put(_complaint(lost), room=2 * self._queue_bytes)
+                    self._add(_complaint(self._lost))
+                    self._lost = 0
                 self._changed.notify_all()
 
     def _next(self) -> bytes:

@@ -29,7 +29,7 @@ def counts(path: Path, *, timeout_s: float) -> tuple[int, int] | None:
     try:
         status = _status(path, timeout_s)
         return (int(status["running"]), int(status["queued"])) if status is not None else None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
