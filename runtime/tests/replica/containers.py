@@ -37,8 +37,8 @@ START_S = 40.0
 class Contained:
     """One that runs.
 
-    `files` lie beside the script; `inside` is what stands before its command, with FOLDER for the folder of it
-    all; `fds` are descriptors that it inherits.
+    `files` lie beside the script; `image` is what its environment says beside the contract; `inside` is what
+    stands before its command, with FOLDER for the folder of it all; `fds` are descriptors that it inherits.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Contained:
         script: str,
         *,
         files: Mapping[str, str] | None = None,
+        image: Mapping[str, str] | None = None,
         inside: Sequence[str] = (),
         fds: Sequence[int] = (),
         **fields: Any,
@@ -68,7 +69,11 @@ class Contained:
                 **fields,
             }
         )
-        self.environ = {"PATH": os.environ["PATH"], START_VARIABLE: encode_contract(self.contract)}
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            **(image or {}),
+            START_VARIABLE: encode_contract(self.contract),
+        }
         self._log = folder / "log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -54,6 +55,29 @@ def test_it_serves_what_its_variable_says_and_shows_the_script_none_of_it(isolat
         assert "from the script" in lines
         assert any(line.startswith("without an end") for line in lines)
         assert lines[-3:] == [f"modelyard-replica: {phase}" for phase in ("ready", "draining", "stopped")]
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_script_sees_what_its_image_says_unless_the_service_or_v1_says_otherwise(isolation: str):
+    image = {
+        "LD_LIBRARY_PATH": "/opt/cuda/lib",
+        "PYTHONPATH": "/opt/extra",
+        "MODE": "image",
+        "AML_APP_ROOT": "/var/image",
+        "AZUREML_MODEL_DIR": "/var/image/models",
+        "MODELYARD_START_FILE": "/no/such",
+    }
+    with contained(TELLS, isolation=isolation, variables={"MODE": "service"}, image=image) as one:
+        one.ready()
+        seen = json.loads(one.ask("POST", "/score", b"x")[1])
+        assert {name: seen.get(name) for name in image} == {
+            "LD_LIBRARY_PATH": "/opt/cuda/lib",
+            "PYTHONPATH": "/opt/extra",
+            "MODE": "service",
+            "AML_APP_ROOT": str(one.folder / "code"),
+            "AZUREML_MODEL_DIR": None,
+            "MODELYARD_START_FILE": None,
+        }
 
 
 def test_the_status_port_answers_from_the_first_moment_and_counts_requests():
@@ -116,11 +140,11 @@ def test_sigterm_lets_what_runs_end_and_a_second_one_does_not():
         asking.join()
 
 
-def quietly(one: Contained, body: bytes) -> None:
+def quietly(one: Contained, body: bytes) -> bytes:
     try:
-        one.ask("POST", "/score", body)
+        return one.ask("POST", "/score", body)[1]
     except (OSError, http.client.HTTPException):
-        return
+        return b""
 
 
 def test_a_drain_past_its_time_is_cut_and_says_so():
@@ -140,7 +164,7 @@ def test_a_drain_asked_while_it_starts_is_heard_by_the_server():
         one.process.send_signal(signal.SIGUSR1)
         assert one.until(lambda status: status.phase == "draining")
         deadline = time.monotonic() + 20
-        while not one.run_dir.joinpath("http.sock").exists() or b"draining" not in one.ask("GET", "/")[1]:
+        while b"draining" not in quietly(one, b"x"):
             assert time.monotonic() < deadline, one.log
             time.sleep(0.02)
         assert one.ask("POST", "/score", b"x")[0] == 503
@@ -193,6 +217,12 @@ def run_with(environ: dict[str, str]) -> tuple[int, str]:
         [*COMMAND, "--from-environment"], env=environ, capture_output=True, text=True, check=False, timeout=30
     )
     return done.returncode, done.stderr
+
+
+def test_the_page_shows_the_commands_that_are_tested_here():
+    page = Path(__file__).parents[3] / "docs" / "explanation" / "replicas-in-containers.md"
+    shown = re.findall(r"```bash\n(.*?)\n```", page.read_text(encoding="utf-8"))
+    assert shown == [f"python {' '.join(COMMAND[1:])} {word}" for word in ("--from-environment", "--health")]
 
 
 CONTRACT = StartContract(

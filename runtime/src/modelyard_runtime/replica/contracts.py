@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import socket
 import sys
@@ -21,6 +22,7 @@ from modelyard_runtime.replica.lifecycle import exit_status
 from modelyard_runtime.replica.logs import Log, RotatingLog
 from modelyard_runtime.replica.places import CannotBegin, settle
 from modelyard_runtime.replica.supervisor import Supervisor
+from modelyard_runtime.replica.variables import image_variables
 
 
 def run_file(name: str) -> int:
@@ -42,7 +44,7 @@ def run_file(name: str) -> int:
 def run_environment(early: Sequence[int]) -> int:
     """Live as the variable says, in a container; returns the exit code: how it ended is told by nothing else."""
     try:
-        contract = decode_contract(_taken())
+        contract = _with_the_images(decode_contract(_taken()))
         start_file = settle(contract, os.environ)
         listener = _listener(contract)
     except (ContractError, CannotBegin) as error:
@@ -57,6 +59,12 @@ def _taken() -> str:
     if not text:
         raise ContractError(f"{START_VARIABLE} is not set: it holds the start contract as JSON")
     return text
+
+
+def _with_the_images(contract: StartContract) -> StartContract:
+    """Add what the image says to its script; where the service says so too, that wins."""
+    variables = {**image_variables(contract, os.environ), **contract.variables}
+    return dataclasses.replace(contract, variables=variables)
 
 
 def _listener(contract: StartContract) -> socket.socket | None:
