@@ -26,6 +26,7 @@ from modelyard_runtime.replica.lifecycle import (
     WarmedUp,
     advance,
     begin,
+    exit_status,
 )
 from modelyard_runtime.replica.logs import RotatingLog
 from modelyard_runtime.replica.memory import make_group, spell
@@ -71,6 +72,9 @@ def live(*events: Any, contract: Any = CONTRACT) -> Any:
 
 
 READY = Polled(ready=True, in_flight=0)
+IDLE = Polled(ready=False, in_flight=0)
+BUSY = Polled(ready=False, in_flight=1)
+RAISED = Failed("init() raised", cause_class=CauseClass.INIT_RAISED)
 
 
 def test_a_replica_is_ready_once_its_server_says_so():
@@ -197,6 +201,34 @@ def test_an_end_is_told_in_words(status: Any, words: Any):
     assert in_words(status) == words
 
 
+def test_a_server_that_could_not_be_told_to_drain_is_told_once_it_says_ready():
+    life, _ = live((1, DrainAsked(stop=False)))
+    assert advance(life, Polled(ready=False, in_flight=0), CONTRACT, 2)[1] == ()
+    life, actions = advance(life, READY, CONTRACT, 3)
+    assert (life.phase, actions) == (Phase.DRAINING, (Action.TELL_DRAIN,))
+
+
+def test_a_server_that_died_while_it_drained_is_not_waited_for():
+    life, _ = live((1, READY), (2, DrainAsked(stop=False)), (3, Failed("died")), (4, DrainAsked(stop=True)))
+    assert (life.phase, life.cause) == (Phase.STOPPED, "died")
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [
+        ([(1, READY), (2, DrainAsked(stop=True)), (3, IDLE), (4, IDLE)], 0),
+        ([(1, READY), (2, DrainAsked(stop=True)), (3, BUSY), (23, Tick())], CauseClass.REQUESTS_CUT),
+        ([(1, READY), (2, BUSY), (3, StopAsked())], CauseClass.REQUESTS_CUT),
+        ([(1, DrainAsked(stop=True))], 0),
+        ([(1, RAISED), (2, DrainAsked(stop=True))], CauseClass.INIT_RAISED),
+        ([(1, READY), (2, RAISED), (3, DrainAsked(stop=True))], 0),
+    ],
+)
+def test_the_exit_status_says_whether_something_was_lost_or_never_began(events: Any, status: int):
+    life, _ = live(*events)
+    assert (life.phase, exit_status(life)) == (Phase.STOPPED, status)
+
+
 @pytest.mark.parametrize(("size", "text"), [(512 << 20, "512Mi"), (2 << 30, "2Gi"), (1000, "1000")])
 def test_sizes_are_spelt_as_kubernetes_does(size: Any, text: Any):
     assert spell(size) == text
@@ -205,7 +237,7 @@ def test_sizes_are_spelt_as_kubernetes_does(size: Any, text: Any):
 def test_without_a_group_what_is_resident_over_the_limit_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("modelyard_runtime.replica.server.make_group", lambda *_: None)
+    monkeypatch.setattr("modelyard_runtime.replica.limit.make_group", lambda *_: None)
     fields = {"run_dir": str(tmp_path), "log_dir": str(tmp_path), "code_dir": str(tmp_path)}
     contract = dataclasses.replace(CONTRACT, memory_limit_bytes=1 << 20, **fields)
     write_contract(contract, tmp_path / "start.json")

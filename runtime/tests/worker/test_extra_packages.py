@@ -54,6 +54,15 @@ def test_what_is_installed_is_not_installed_again(asking: Path):
     assert (Path(folder) / "extra_thing.py").exists()
 
 
+def test_an_installer_that_is_named_but_not_there_is_looked_for_on_the_path(
+    asking: Path, monkeypatch: pytest.MonkeyPatch, uv: str
+):
+    write_wheel(asking / "wheels")
+    monkeypatch.setenv("UV", "/another/machine/uv")
+    monkeypatch.setenv("PATH", str(Path(uv).parent))
+    assert (Path(extra_packages(str(asking))) / "extra_thing.py").exists()
+
+
 def test_another_list_is_installed_in_place_of_the_first(asking: Path):
     write_wheel(asking / "wheels")
     folder = extra_packages(str(asking))

@@ -17,12 +17,27 @@ EXTRA_REQUIREMENTS = "AZUREML_EXTRA_REQUIREMENTS_TXT"
 """v1: its packages are installed at the start, into a folder of the replica's; see `worker.extra_packages`."""
 
 
+_OF_THE_PROCESS = ("PYTHONHOME", "PWD", "OLDPWD", "AZUREML_MODEL_DIR", "AZUREML_SOURCE_DIRECTORY")
+"""Beside what is kept for all: true of the parent or of its image alone, not of a script's process and service."""
+
+
 def server_environment(contract: StartContract, own: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the whole environment of a server; the service's variables win over v1's."""
     kept = {name: own[name] for name in _KEPT if name in own}
     path = ":".join([str(Path(sys.executable).parent), kept.get("PATH", "/usr/bin:/bin")])
     own_variables = {REPLICA_VARIABLE: contract.run_dir}
     return {**kept, "PATH": path, **v1_variables(contract), **contract.variables, **own_variables}
+
+
+def image_variables(contract: StartContract, own: Mapping[str, str]) -> dict[str, str]:
+    """Return what a container's environment says to its script: an image's own settings, as v1 passed them on.
+
+    All but what the replica itself says; names of ours never.
+    """
+    said = {*_KEPT, *_OF_THE_PROCESS, *v1_variables(contract)}
+    return {
+        name: value for name, value in own.items() if name not in said and not name.startswith("MODELYARD_")
+    }
 
 
 def v1_variables(contract: StartContract) -> dict[str, str]:

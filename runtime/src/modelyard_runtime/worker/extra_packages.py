@@ -81,7 +81,7 @@ def _install(file: str, folder: str, wanted: str) -> None:
 def _installer() -> List[str]:
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    uv = os.environ.get("UV") or shutil.which("uv")
+    uv = shutil.which(os.environ.get("UV") or "uv") or shutil.which("uv")
     if uv is None:
         raise ScriptError(
             f"{REQUIREMENTS_VARIABLE} is set, but {sys.executable} has no pip and there is no uv",
