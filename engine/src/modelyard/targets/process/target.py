@@ -166,7 +166,7 @@ class ProcessTarget:
         log = self._logs / plan.id
         with disk_errors(log):
             log.mkdir(mode=0o700, parents=True, exist_ok=True)
-        contract = start_contract(workload, plan, run_dir=folder.path, log_dir=log)
+        contract = start_contract(workload, plan, run_dir=str(folder.path), log_dir=str(log))
         folder.write(contract, granted(workload, plan))
         argv = [str(python), "-I", "-m", "modelyard_runtime.replica", str(folder.contract_file)]
         ref = spawn_detached(argv, cwd=folder.path, env=self._environment, log=log / PARENT_LOG)
