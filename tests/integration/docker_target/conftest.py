@@ -10,27 +10,20 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
+import httpx
 import pytest
-from modelyard.api import (
-    CodeRef,
-    DeviceGrant,
-    ImageRef,
-    Replica,
-    ReplicaPhase,
-    ReplicaPlan,
-    ServiceSpec,
-    Workload,
-)
+from modelyard.api import ImageRef, Replica, ReplicaPhase, Workload
 from modelyard.containers import Daemon
 from modelyard.processes import Home, find_home
 from modelyard.targets import DockerTarget
+from modelyard.targets.docker.labels import ENGINE
 
+from tests.integration.docker_target.workloads import REPLICA, workload_of
+from tests.testbed.docker_daemon import docker_client
 from tests.testbed.fixtures import base_of_machine, docker_address, docker_daemon, service_images
-from tests.testbed.service_image import CODE, ECHO, ENVIRONMENT, ServiceImages
+from tests.testbed.service_image import ECHO, ServiceImages
 
-__all__ = ["base_of_machine", "docker_address", "docker_daemon", "service_images"]
-
-REPLICA = "digits-r1-abc123"
+__all__ = ["REPLICA", "base_of_machine", "docker_address", "docker_daemon", "service_images", "workload_of"]
 
 
 def new_home() -> Home:
@@ -51,21 +44,6 @@ def home() -> Iterator[Home]:
 def echo(service_images: ServiceImages) -> ImageRef:
     """The image of a service that answers with what it was sent."""
     return asyncio.run(service_images.make({"score.py": ECHO}))
-
-
-def workload_of(image: ImageRef, *names: str, **spec: Any) -> Workload:
-    """A workload of that image, with these replicas."""
-    given = ServiceSpec(name="digits", code=CodeRef(source="/nowhere", entry="score.py"))
-    plans = tuple(ReplicaPlan(name, "here", DeviceGrant(backend="cpu")) for name in names or (REPLICA,))
-    return Workload(
-        spec=attrs.evolve(given, **spec),
-        revision=1,
-        environment=ENVIRONMENT,
-        code_dir=CODE,
-        model_dir="",
-        replicas=plans,
-        image=image,
-    )
 
 
 @attrs.frozen
@@ -136,3 +114,36 @@ def place(home: Home, docker_address: str, service_images: ServiceImages) -> Pla
 def mortal(home: Home, docker_daemon: Any, service_images: ServiceImages) -> Place:
     """A place whose daemon the test may stop."""
     return Place(home, docker_daemon.address, service_images)
+
+
+async def asked(address: str, body: str) -> Any:
+    async with httpx.AsyncClient(timeout=30) as client:
+        return await client.post(f"http://{address}/score", content=body)
+
+
+def labelled(place: Place, *, network: bool = False) -> list[Any]:
+    """List what the daemon has of a place's engine."""
+    name = place.target()._belonging.name()
+    client = docker_client(place.address)
+    try:
+        if network:
+            return [one.name for one in client.networks.list(filters={"label": f"{ENGINE}={name}"})]
+        return [one.attrs for one in client.containers.list(all=True, filters={"label": f"{ENGINE}={name}"})]
+    finally:
+        client.close()
+
+
+async def until(condition: Any, *, seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  the daemon tells nobody
+            await asyncio.sleep(0.1)
+
+
+def by_hand(place: Place, what: str, **more: Any) -> None:
+    """Do to the one container what a person does: `kill`, `stop`, `restart`, `pause`."""
+    client = docker_client(place.address)
+    try:
+        (one,) = labelled(place)
+        getattr(client.containers.get(one["Id"]), what)(**more)
+    finally:
+        client.close()
