@@ -10,6 +10,7 @@ import pytest
 
 from tests.testbed.docker_daemon import DockerDaemon, any_daemon, own_daemon
 from tests.testbed.machine_base import MachineBase, machine_base
+from tests.testbed.service_image import ServiceImages
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,9 @@ def base_of_machine(tmp_path_factory: pytest.TempPathFactory) -> MachineBase:
     shared: Path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "machine-base"
     shared.mkdir(exist_ok=True)
     return machine_base(shared)
+
+
+@pytest.fixture(scope="session")
+def service_images(base_of_machine: MachineBase, tmp_path_factory: pytest.TempPathFactory) -> ServiceImages:
+    """Images with the real runtime, in a layout folder of this process."""
+    return ServiceImages(tmp_path_factory.mktemp("images"), base_of_machine)
