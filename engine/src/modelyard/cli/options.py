@@ -20,6 +20,11 @@ def service_argument(function: F) -> F:
     return click.argument("name", shell_complete=_service_names)(function)
 
 
+def target_option(function: F) -> F:
+    """Add `--target`: somewhere else than the file says."""
+    return click.option("--target", help="Where it shall run, in place of the file's `target`.")(function)
+
+
 def wait_option(function: F) -> F:
     """Add `--no-wait`."""
     return click.option("--wait/--no-wait", default=True, help="Return once it is done, or at once.")(

@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelyard.cli.options import json_option, service_argument, wait_option
+from modelyard.cli.options import json_option, service_argument, target_option, wait_option
 from modelyard.cli.plans import print_plan
 from modelyard.cli.printing import print_json
 from modelyard.cli.progress import follow
 from modelyard.cli.session import Session
 
 if TYPE_CHECKING:
-    from modelyard.api import Operation
+    from modelyard.api import Operation, ServiceSpec
 
 _PATH = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
 @click.argument("path", type=_PATH, default=".")
+@target_option
 @json_option
 @click.pass_obj
-def plan(session: Session, path: Path, *, as_json: bool) -> None:
+def plan(session: Session, path: Path, target: str | None, *, as_json: bool) -> None:
     """Say what a deploy of PATH (a folder with engine.yaml, or such a file) would do; changes nothing."""
     from modelyard.api import Refused
-    from modelyard.spec import read_service
 
-    made = session.client.plan(read_service(path))
+    made = session.client.plan(_read(path, target))
     print_json(made) if as_json else print_plan(made)
     if made.refusals:
         if as_json:
@@ -39,18 +39,19 @@ def plan(session: Session, path: Path, *, as_json: bool) -> None:
 @click.command()
 @click.argument("path", type=_PATH, default=".")
 @click.option("--dry-run", is_flag=True, help="Only plan.")
+@target_option
 @wait_option
 @json_option
 @click.pass_context
-def deploy(context: click.Context, path: Path, *, dry_run: bool, wait: bool, as_json: bool) -> None:
+def deploy(
+    context: click.Context, path: Path, target: str | None, *, dry_run: bool, wait: bool, as_json: bool
+) -> None:
     """Deploy PATH (a folder with engine.yaml, or such a file): plan, build, start, prove, switch over."""
-    from modelyard.spec import read_service
-
     if dry_run:
-        context.invoke(plan, path=path, as_json=as_json)
+        context.invoke(plan, path=path, target=target, as_json=as_json)
         return
     client = context.obj.client
-    service = read_service(path)
+    service = _read(path, target)
     if not as_json:
         print_plan(client.plan(service), brief=True)
     operation = _finish(context.obj, client.deploy(service), wait=wait, as_json=as_json)
@@ -112,6 +113,16 @@ def delete(session: Session, name: str, *, wait: bool, as_json: bool) -> None:
     _finish(session, session.client.delete(name), wait=wait, as_json=as_json)
     if not as_json:
         click.echo(f"{name} is deleted" if wait else f"{name} is being deleted")
+
+
+def _read(path: Path, target: str | None) -> ServiceSpec:
+    """Read a service's file; a target given on the command line counts as set by it."""
+    import attrs
+
+    from modelyard.spec import read_service
+
+    service = read_service(path)
+    return attrs.evolve(service, target=target, given=service.given | {"target"}) if target else service
 
 
 def _finish(session: Session, operation: Operation, *, wait: bool, as_json: bool) -> Operation:
