@@ -143,7 +143,7 @@ def test_whatever_is_seen_an_address_is_given_only_where_something_listens(
     of = container(state, **({"name": DELETING} if deleting else {}))
     found = seen(
         of,
-        status=status(phase=phase) if answers else None,
+        status=status(phase=phase, cause="why") if answers else None,
         answers=answers,
         inspected=inspected(exit_code=exit_code, started_at=NOW - age),
         in_flight_before=before,
