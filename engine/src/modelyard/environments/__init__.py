@@ -7,10 +7,12 @@ May import `processes` and `api`.
 
 from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built
 from modelyard.environments.building import cached, ensure
+from modelyard.environments.contents import Package, list_packages
 from modelyard.environments.interpreters import Interpreter, find_interpreter
 from modelyard.environments.keys import canonical, changes, digest, explain_miss, normalised, spec_key
 from modelyard.environments.laying_out import lay_out
 from modelyard.environments.locks import Lock, make_lock, parse_pins
+from modelyard.environments.pins import Pin, read_pins
 from modelyard.environments.records import LockRecords, RegistryLockRecords
 from modelyard.environments.solving import solve
 from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
@@ -20,6 +22,8 @@ __all__ = [
     "Interpreter",
     "Lock",
     "LockRecords",
+    "Package",
+    "Pin",
     "RegistryLockRecords",
     "RuntimeWheel",
     "Shelf",
@@ -35,9 +39,11 @@ __all__ = [
     "find_interpreter",
     "is_built",
     "lay_out",
+    "list_packages",
     "make_lock",
     "normalised",
     "parse_pins",
+    "read_pins",
     "solve",
     "spec_key",
 ]
