@@ -7,7 +7,7 @@ May import `processes` and `api`.
 
 from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built
 from modelyard.environments.building import cached, ensure
-from modelyard.environments.contents import Package, list_packages
+from modelyard.environments.contents import Package, list_installed, list_packages
 from modelyard.environments.interpreters import Interpreter, find_interpreter
 from modelyard.environments.keys import canonical, changes, digest, explain_miss, normalised, spec_key
 from modelyard.environments.laying_out import lay_out
@@ -39,6 +39,7 @@ __all__ = [
     "find_interpreter",
     "is_built",
     "lay_out",
+    "list_installed",
     "list_packages",
     "make_lock",
     "normalised",

@@ -59,6 +59,14 @@ def read_metadata(site: Path) -> Mapping[str, Message]:
     return found
 
 
+def list_installed(prefix: Path) -> tuple[Pin, ...]:
+    """List the packages of an environment on disk, by name; their files' hashes are not known. Blocks."""
+    folders = prefix.glob("lib/python*/site-packages/*.dist-info")
+    named = (folder.name.removesuffix(".dist-info").partition("-") for folder in folders)
+    found = sorted((canonicalize_name(name), version) for name, _, version in named)
+    return tuple(Pin(name, version, ()) for name, version in found)
+
+
 def _package(pin: Pin, said: Message | None, python: BasePython, names: frozenset[str]) -> Package:
     if said is None:
         return Package(pin.name, pin.version, pin.hashes)
