@@ -35,9 +35,17 @@ def test_what_is_known_is_found_and_the_rest_is_clean(tmp_path: Path):
     assert known_vulnerabilities(PINS[1:], database(tmp_path)).is_clean
 
 
-def test_osv_scanners_own_folder_is_found_too(tmp_path: Path):
-    write_database(tmp_path / "osv-scanner")
+@pytest.mark.parametrize("release", ["osv-scanner", "osv-scalibr"])
+def test_the_folders_of_osv_scanners_releases_are_found_too(tmp_path: Path, release: str):
+    write_database(tmp_path / release)
     assert look(tmp_path).found
+
+
+def test_of_two_databases_the_newer_one_counts(tmp_path: Path):
+    old = write_database(tmp_path / "osv-scanner")
+    os.utime(old, (NOW - DAY, NOW - DAY))
+    write_database(tmp_path / "osv-scalibr", ENTRIES[3:])
+    assert not look(tmp_path).found
 
 
 def test_without_a_database_nothing_is_known_and_nothing_is_clean(tmp_path: Path):
@@ -182,8 +190,8 @@ def test_a_cache_that_cannot_be_written_changes_no_answer(tmp_path: Path):
 def test_the_folder_is_the_setting_else_the_tools_own():
     assert find_folder({"OSV_SCANNER_LOCAL_DB_CACHE_DIRECTORY": "/a"}, Path("/b")) == Path("/b")
     assert find_folder({"OSV_SCANNER_LOCAL_DB_CACHE_DIRECTORY": "/a", "HOME": "/h"}) == Path("/a")
-    assert find_folder({"HOME": "/h", "XDG_CACHE_HOME": "/c"}) == Path("/c/osv-scanner")
-    assert find_folder({"HOME": "/h"}) == Path("/h/.cache/osv-scanner")
+    assert find_folder({"HOME": "/h", "XDG_CACHE_HOME": "/c"}) == Path("/c")
+    assert find_folder({"HOME": "/h"}) == Path("/h/.cache")
 
 
 @pytest.mark.slow

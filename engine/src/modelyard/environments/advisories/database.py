@@ -33,6 +33,8 @@ MOST_DIRECTORY_BYTES = 32 * 1024 * 1024
 READING_SECONDS = 3.0
 """Checks have five."""
 _INDEX_VERSION = 1
+_FOLDERS = ("", "osv-scanner", "osv-scalibr")
+"""What releases of osv-scanner put between the folder that they are told and the ecosystems."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -123,23 +125,23 @@ class Database:
 
 
 def find_folder(environ: Mapping[str, str], chosen: Path | None = None) -> Path:
-    """Say where the database is: the setting, else osv-scanner's own variable, else where it puts one."""
+    """Say where to look: the setting, else osv-scanner's own variable, else the user's cache, as it does."""
     if chosen:
         return chosen
     if told := environ.get(FOLDER_VARIABLE):
         return Path(told)
     user = Path(environ.get("HOME") or Path.home())
-    return Path(environ.get("XDG_CACHE_HOME") or user / ".cache") / "osv-scanner"
+    return Path(environ.get("XDG_CACHE_HOME") or user / ".cache")
 
 
 @contextlib.contextmanager
 def _opened(folder: Path) -> Iterator[tuple[IO[bytes], zipfile.ZipFile]]:
-    places = [folder / ECOSYSTEM / "all.zip", folder / "osv-scanner" / ECOSYSTEM / "all.zip"]
-    place = next((one for one in places if one.is_file()), None)
-    if place is None:
+    places = [folder / one / ECOSYSTEM / "all.zip" for one in _FOLDERS]
+    existing = [one for one in places if one.is_file()]
+    if not existing:
         raise DatabaseMissing(f"there is no {places[0]}")
     try:
-        with place.open("rb") as file:
+        with max(existing, key=lambda one: one.stat().st_mtime).open("rb") as file:
             if _directory_bytes(file) > MOST_DIRECTORY_BYTES:
                 raise DatabaseDamaged("its list of members is larger than any real one")
             with zipfile.ZipFile(file) as archive:

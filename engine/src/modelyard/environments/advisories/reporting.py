@@ -16,10 +16,7 @@ from modelyard.environments.advisories.database import (
 from modelyard.environments.advisories.matching import Matches, Vulnerability, match
 from modelyard.environments.pins import Pin
 
-_REFRESH = (
-    "download it anew on a machine with a network, for example by"
-    " `osv-scanner scan --offline-vulnerabilities --download-offline-databases`"
-)
+_REFRESH = "download it anew, for example by osv-scanner with --download-offline-databases"
 
 
 @attrs.frozen
