@@ -159,3 +159,12 @@ def test_openssl_accepts_what_we_sign_and_we_what_it_signs(tmp_path: Path):
     openssl("dgst", "-sha256", "-sign", "signing.key", "-out", "theirs", "content")
     (trusted,) = read_trusted_keys([tmp_path / "signing.pub"])
     assert trusted.accepts((tmp_path / "theirs").read_bytes(), b"content")
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def denied(_self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(UserError, match="cannot be read: Permission denied"):
+        read_trusted_keys([tmp_path])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
-import attrs
 import pytest
-from modelyard.api import Artifact, Descriptor, NotFound, StoreDamaged, Unavailable
+from modelyard.api import Artifact, Descriptor, NotFound, StoreDamaged, Unavailable, UserError
 from modelyard_registry.distribution import DistributionRegistry
 from modelyard_registry.distribution.referring import index_tag
 
@@ -157,7 +156,7 @@ def test_a_tag_does_not_name_what_is_not_yet_listed(fake: FakeRegistry, connect:
     async def case() -> None:
         registry = connect()
         layer = await registry.push_blob(REPOSITORY, b"bill", BILL)
-        with pytest.raises(Exception, match="lets us not write"):
+        with pytest.raises(UserError, match="lets us not write"):
             await registry.push(REPOSITORY, Artifact(BILL, (layer,), subject=SUBJECT), tag="bill")
         with pytest.raises(NotFound):
             await registry.resolve(REPOSITORY, "bill")
@@ -195,10 +194,7 @@ def test_writers_at_once_lose_nothing_on_a_registry_without_lists(plain: RealReg
     async def case() -> None:
         image = await push_image(writers[0], REPOSITORY, "1")
         pushed = await asyncio.gather(
-            *(
-                speak(one, str(number).encode(), subject=attrs.evolve(image))
-                for number, one in enumerate(writers)
-            )
+            *(speak(one, str(number).encode(), subject=image) for number, one in enumerate(writers))
         )
         found = await writers[0].referrers(REPOSITORY, image.digest)
         assert [one.digest for one in found] == sorted(one.digest for one in pushed)

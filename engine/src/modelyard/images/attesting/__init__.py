@@ -2,12 +2,13 @@
 
 Lives here: writing bills and pushing them, keys, signing, verifying. Never here: building an image, what to
 do with one that is not trusted. Talks to a registry and to no other network.
-May import `api` and the values of `images`.
+May import `environments`, `api` and the values of `images`.
 """
 
 from modelyard.images.attesting.attaching import BILL_TYPE, attach_sbom, read_sboms
 from modelyard.images.attesting.bills import Bill, CondaPackage, ImageName, write_sbom
 from modelyard.images.attesting.keys import SigningKey, TrustedKey, read_signing_key, read_trusted_keys
+from modelyard.images.attesting.payloads import signature_tag
 from modelyard.images.attesting.signing import sign_image
 from modelyard.images.attesting.verifying import verify_image
 
@@ -23,6 +24,7 @@ __all__ = [
     "read_signing_key",
     "read_trusted_keys",
     "sign_image",
+    "signature_tag",
     "verify_image",
     "write_sbom",
 ]

@@ -115,9 +115,12 @@ def read_trusted_keys(paths: Iterable[Path]) -> tuple[TrustedKey, ...]:
 
 
 def _public_files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.iterdir() if file.suffix in _PUBLIC_ENDINGS)
+    try:
+        if not path.is_dir():
+            return [path]
+        return sorted(file for file in path.iterdir() if file.suffix in _PUBLIC_ENDINGS)
+    except OSError as error:
+        raise _no_access(path, error) from error
 
 
 def _read_trusted(path: Path) -> TrustedKey:
@@ -165,14 +168,18 @@ def _read(path: Path, *, is_private: bool) -> bytes:
                 )
             content = file.read(MOST_KEY_BYTES + 1)
     except OSError as error:
-        raise UserError(
-            f"the key cannot be read: {error.strerror}",
-            place=str(path),
-            remedy="look at its path, and at its owner and mode: the engine's user reads it",
-        ) from error
+        raise _no_access(path, error) from error
     if len(content) > MOST_KEY_BYTES:
         raise _unreadable(path, "private" if is_private else "public", None)
     return content
+
+
+def _no_access(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"the key cannot be read: {error.strerror}",
+        place=str(path),
+        remedy="look at its path, and at its owner and mode: the engine's user reads it",
+    )
 
 
 def _unreadable(path: Path, kind: str, password: str | None) -> UserError:
