@@ -42,7 +42,7 @@ def test_the_plugin_offers_what_the_main_job_needs() -> None:
 
 def test_every_check_finds_something_and_says_how_to_mend_what_is_wrong(home: Home) -> None:
     checks = machine_checks(home, {"HOME": str(home.state), "DOCKER_HOST": "unix:///nowhere.sock"})
-    assert len({one.name for one in checks}) == len(checks) == 10
+    assert len({one.name for one in checks}) == len(checks) == 11
     for check in checks:
         assert isinstance(check, Check)
         for finding in check.run():

@@ -134,6 +134,12 @@ class Watched:
         self._reach("mount", digest)
         return await self.inner.mount(repository, digest, source)
 
+    async def referrers(
+        self, repository: str, digest: str, artifact_type: str = ""
+    ) -> tuple[Descriptor, ...]:
+        self._reach("referrers", digest)
+        return await self.inner.referrers(repository, digest, artifact_type)
+
     async def delete(self, repository: str, reference: str) -> None:
         self._reach("delete", reference)
         await self.inner.delete(repository, reference)

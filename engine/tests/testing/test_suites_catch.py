@@ -112,6 +112,30 @@ class ForgetsConfigurations(InMemoryRegistry):
         return await super().push(repository, attrs.evolve(artifact, config=None), tag=tag)
 
 
+class ForgetsReferrers(InMemoryRegistry):
+    async def push(self, repository: str, artifact: Artifact, *, tag: str = "") -> Descriptor:
+        return await super().push(repository, attrs.evolve(artifact, subject=None), tag=tag)
+
+
+class LeavesReferrers(InMemoryRegistry):
+    async def delete(self, repository: str, reference: str) -> None:
+        spoken_of = await self.referrers(repository, reference)
+        kept = [await self.pull(repository, one.digest) for one in spoken_of]
+        await super().delete(repository, reference)
+        for one in kept:
+            await super().push(repository, one)
+
+
+class Unfiltered(InMemoryRegistry):
+    async def referrers(
+        self,
+        repository: str,
+        digest: str,
+        artifact_type: str = "",  # noqa: ARG002
+    ) -> tuple[Descriptor, ...]:
+        return await super().referrers(repository, digest)
+
+
 REGISTRIES = RegistryConformance()
 
 
@@ -123,6 +147,15 @@ REGISTRIES = RegistryConformance()
         (REGISTRIES.test_an_image_is_pulled_with_its_configuration, ForgetsConfigurations()),
         (REGISTRIES.test_an_image_whose_configuration_is_missing_is_refused, ForgetsConfigurations()),
         (REGISTRIES.test_a_deleted_tag_is_not_found, NeverDeletes()),
+        (REGISTRIES.test_a_deleted_referrer_is_not_listed, NeverDeletes()),
+        (REGISTRIES.test_a_pulled_manifest_still_says_what_it_speaks_of, ForgetsReferrers()),
+        (REGISTRIES.test_a_referrer_may_come_before_what_it_speaks_of, ForgetsReferrers()),
+        (REGISTRIES.test_pushing_a_referrer_twice_lists_it_once, ForgetsReferrers()),
+        (
+            REGISTRIES.test_what_speaks_of_a_manifest_is_listed_with_its_kind_and_its_annotations,
+            Unfiltered(),
+        ),
+        (REGISTRIES.test_deleting_a_manifest_deletes_what_speaks_of_it_and_of_that, LeavesReferrers()),
     ],
 )
 def test_a_bad_registry_is_caught(case: Callable[[InMemoryRegistry], None], registry: InMemoryRegistry):

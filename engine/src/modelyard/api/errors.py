@@ -6,6 +6,7 @@ ModelyardError
 │   ├── SnapshotError    the project folder cannot be packed as it is
 │   ├── EnvironmentUnsolvable  packages that do not resolve, or do not fit the runtime
 │   ├── ImageUnbuildable  a base or a content that no image can be made of
+│   ├── ImageUntrusted   an image that none of the trusted keys signed
 │   ├── Refused          a plan was refused; carries the refusals
 │   ├── NotFound         no such service, revision, replica, plugin
 │   └── Conflict         another operation holds the service
@@ -96,6 +97,12 @@ class ImageUnbuildable(UserError):
     """A base that cannot be built upon, or content that may not lie in an image."""
 
     code = "image_unbuildable"
+
+
+class ImageUntrusted(UserError):
+    """An image that nobody signed who is trusted: no replica starts from it where signatures are required."""
+
+    code = "image_untrusted"
 
 
 class Refused(UserError):

@@ -20,6 +20,8 @@ class Descriptor:
     digest: str
     size: int
     annotations: Mapping[str, str] = attrs.field(factory=dict)
+    artifact_type: str = ""
+    """What the manifest it names is; lists of referrers say it, most other descriptors do not."""
 
 
 @attrs.frozen
@@ -31,6 +33,8 @@ class Artifact:
     annotations: Mapping[str, str] = attrs.field(factory=dict)
     config: Descriptor | None = None
     """The configuration blob of an image, whose media type is then the artifact's type; None for the rest."""
+    subject: Descriptor | None = None
+    """The manifest it speaks of, as a bill of materials does of its image; it need not be there."""
 
 
 @runtime_checkable
@@ -94,6 +98,18 @@ class Registry(Protocol):
         """Make a blob of `source` visible in `repository` without copying; False = push it."""
         ...
 
+    async def referrers(
+        self, repository: str, digest: str, artifact_type: str = ""
+    ) -> tuple[Descriptor, ...]:
+        """List the manifests whose subject is `digest`, by digest, each with artifact type and annotations.
+
+        `artifact_type` picks one kind. Nothing is found, and nothing raised, where nothing refers to it.
+        """
+        ...
+
     async def delete(self, repository: str, reference: str) -> None:
-        """Remove a tag or manifest; blobs nothing refers to may be collected later."""
+        """Remove a tag; or a manifest with its tags and with whatever refers to it.
+
+        Blobs nothing names may be collected later.
+        """
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import attrs
 
 
@@ -44,6 +46,16 @@ class ImageSettings:
     """The builder that is asked first; empty = whichever can."""
     shared: tuple[str, ...] = ()
     """Registries that are looked into after the workspace's own, by name; nothing is written there."""
+    signing_key: Path | None = None
+    """The private key that signs what is built here; None = nothing is signed."""
+    verify: str = "never"
+    """`required`: no replica starts from an image that none of the trusted keys signed."""
+    trusted_keys: tuple[Path, ...] = ()
+    """Public keys, and folders of them."""
+    osv_database: Path | None = None
+    """The folder of known vulnerabilities, `<ecosystem>/all.zip` in it; None = where osv-scanner has its own."""
+    osv_max_age_days: int = 14
+    """An older database says nothing of what is known today."""
 
 
 @attrs.frozen

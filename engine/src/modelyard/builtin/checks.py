@@ -8,7 +8,7 @@ from functools import partial
 import attrs
 
 from modelyard.api import Finding, Maturity
-from modelyard.builtin import docker, machine, programs, services
+from modelyard.builtin import docker, machine, programs, services, vulnerabilities
 from modelyard.processes import Home
 
 
@@ -38,4 +38,5 @@ def machine_checks(home: Home, environ: Mapping[str, str]) -> tuple[MachineCheck
         MachineCheck("router-port", partial(programs.router_port, home)),
         MachineCheck("docker", partial(docker.daemon, environ)),
         MachineCheck("kubernetes", partial(services.kubernetes, environ)),
+        MachineCheck(vulnerabilities.NAME, partial(vulnerabilities.known, home, environ)),
     )

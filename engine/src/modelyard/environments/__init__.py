@@ -8,11 +8,13 @@ May import `processes` and `api`.
 from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built
 from modelyard.environments.bases import check_base
 from modelyard.environments.building import cached, ensure
+from modelyard.environments.contents import Package, list_installed, list_packages
 from modelyard.environments.for_bases import no_lock, recorded_lock, solve_for_base
 from modelyard.environments.interpreters import Interpreter, find_interpreter
 from modelyard.environments.keys import canonical, changes, digest, explain_miss, normalised, spec_key
 from modelyard.environments.laying_out import lay_out
 from modelyard.environments.locks import Lock, lock_of, make_lock, parse_pins
+from modelyard.environments.pins import Pin, read_pins
 from modelyard.environments.records import LockRecords, RegistryLockRecords
 from modelyard.environments.solving import solve
 from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
@@ -22,6 +24,8 @@ __all__ = [
     "Interpreter",
     "Lock",
     "LockRecords",
+    "Package",
+    "Pin",
     "RegistryLockRecords",
     "RuntimeWheel",
     "Shelf",
@@ -38,11 +42,14 @@ __all__ = [
     "find_interpreter",
     "is_built",
     "lay_out",
+    "list_installed",
+    "list_packages",
     "lock_of",
     "make_lock",
     "no_lock",
     "normalised",
     "parse_pins",
+    "read_pins",
     "recorded_lock",
     "solve",
     "solve_for_base",

@@ -11,6 +11,7 @@ import attrs
 from modelyard.api import CodeRef, ServiceSpec
 from modelyard.spec.choices import Choice, Flag
 from modelyard.spec.kinds import Integer, Kind, Number, Text, TextList, TextMap
+from modelyard.spec.places import PATH
 from modelyard.spec.quantities import (
     format_bytes,
     format_cpu,
@@ -22,7 +23,7 @@ from modelyard.spec.quantities import (
     parse_quantity_memory,
 )
 from modelyard.spec.requirements import Requirements
-from modelyard.spec.structures import PATH, Accelerators, CondaFile, FolderPath, Models, Origins
+from modelyard.spec.structures import Accelerators, CondaFile, FolderPath, Models, Origins
 
 API_VERSION = "modelyard.dev/v1alpha1"
 GIVEN = "x-given"

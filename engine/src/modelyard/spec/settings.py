@@ -6,10 +6,11 @@ import ipaddress
 from pathlib import Path
 
 from modelyard.api import EngineSettings, ImageSettings, PluginSettings, RouterSettings, SnapshotLimits
-from modelyard.spec.choices import Flag
+from modelyard.spec.choices import Choice, Flag
 from modelyard.spec.fields import Field
 from modelyard.spec.findings import Report, WrongError
 from modelyard.spec.kinds import Context, Integer, Number, Text, TextList
+from modelyard.spec.places import AnyPath, AnyPaths
 from modelyard.spec.quantities import format_bytes, format_duration, parse_bytes, parse_duration
 from modelyard.spec.reading import build, find, read_fields
 from modelyard.spec.services import load
@@ -55,6 +56,21 @@ SETTINGS_FIELDS: tuple[Field, ...] = (
     ),
     Field("images.builder", "images.builder", Text(shortest=1, longest=100), "The builder asked first."),
     Field("images.shared", "images.shared", _NAMES, "Registries looked into after the engine's own."),
+    Field("images.signing_key", "images.signing_key", AnyPath(), "The private key that signs images."),
+    Field("images.verify", "images.verify", Choice(("never", "required")), "Whether images must be signed."),
+    Field(
+        "images.trusted_keys",
+        "images.trusted_keys",
+        AnyPaths(),
+        "Public keys of signers, or folders of them.",
+    ),
+    Field("images.osv_database", "images.osv_database", AnyPath(), "The folder of known vulnerabilities."),
+    Field(
+        "images.osv_max_age_days",
+        "images.osv_max_age_days",
+        Integer(1, 3650),
+        "The age in days from which the known vulnerabilities count as unknown.",
+    ),
     Field("registry", "registry", Text(shortest=1, longest=100), "The registry that keeps artifacts."),
 )
 
@@ -72,6 +88,9 @@ def read_settings(path: Path) -> EngineSettings:
             _check_address(values["router.address"])
         except WrongError as error:
             context.wrong(error, find(root, "router.address"), "router.address")
+    if values.get("images.verify") == "required" and not values.get("images.trusted_keys"):
+        nobody = WrongError("is required and nobody is trusted", allowed="images.trusted_keys beside it")
+        context.wrong(nobody, find(root, "images.verify"), "images.verify")
     report.raise_if_any()
     values |= {key: frozenset(values[key]) for key in _SETS if key in values}
     return EngineSettings(**build(_SECTIONS, values, SETTINGS_FIELDS))

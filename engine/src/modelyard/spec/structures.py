@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +14,13 @@ from modelyard.spec.documents import DocumentError, Node, read_yaml
 from modelyard.spec.files import read_text
 from modelyard.spec.findings import WrongError, nearest
 from modelyard.spec.kinds import Context, Integer, Number, Schema, Text
+from modelyard.spec.places import PATH, absolute
 from modelyard.spec.quantities import format_memory, parse_bytes
 
 MODEL_NAME = Text(
     r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}", "letters, digits, - . _, starting with a letter or digit", 1, 255
 )
 MODEL_VERSION = Text(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", "letters, digits, - . _", 1, 128)
-PATH = Text(allowed="a path", shortest=1)
 _ACCELERATOR: dict[str, Text | Integer | Number] = {
     "kind": Text(r"[a-z][a-z0-9-]{0,62}", "cpu, gpu, fpga or the kind of a plugin", 1, 63),
     "model": Text(allowed="part of the device's model name", longest=200),
@@ -46,7 +45,7 @@ class FolderPath:
 
     def parse(self, node: Node, context: Context, key: str) -> str:
         """Read it."""
-        path = _absolute(PATH.parse(node, context, key), context)
+        path = absolute(PATH.parse(node, context, key), context)
         if context.check_files and not path.is_dir():
             raise WrongError(f"is no folder ({path})", allowed="an existing folder")
         return str(path)
@@ -197,7 +196,7 @@ def _model(node: Node, context: Context, key: str) -> ModelRef | None:
         if clean:
             raise WrongError("has no `path`", allowed="path, and optionally name and version")
         return None
-    path = _absolute(values["path"], context)
+    path = absolute(values["path"], context)
     if context.check_files and not path.exists():
         raise WrongError(f"does not exist ({path})", allowed="an existing file or folder")
     return ModelRef(values.get("name") or _name_from(path), str(path), values.get("version", "1"))
@@ -210,7 +209,7 @@ def _refuse_twin(model: ModelRef, others: Mapping[tuple[str, str], ModelRef]) ->
 
 
 def _conda_file(node: Node, context: Context, key: str) -> Any:
-    path = _absolute(PATH.parse(node, context, key), context)
+    path = absolute(PATH.parse(node, context, key), context)
     try:
         return read_yaml(read_text(path)).plain()
     except DocumentError as error:
@@ -254,10 +253,6 @@ def _known(name: str, keys: Mapping[str, _K]) -> _K:
     if name not in keys:
         raise WrongError("unknown key", allowed=", ".join(keys), suggestion=nearest(name, keys))
     return keys[name]
-
-
-def _absolute(text: str, context: Context) -> Path:
-    return Path(os.path.normpath(context.base / Path(text).expanduser()))
 
 
 def _closed(properties: Schema, required: list[str] | None = None) -> Schema:

@@ -86,13 +86,27 @@ class InMemoryRegistry:
         self._blobs[repository][digest] = self._blobs[source][digest]
         return True
 
+    async def referrers(
+        self, repository: str, digest: str, artifact_type: str = ""
+    ) -> tuple[Descriptor, ...]:
+        """List what speaks of a manifest."""
+        found = (
+            attrs.evolve(_describe(one), annotations=one.annotations, artifact_type=one.artifact_type)
+            for one in self._manifests[repository].values()
+            if one.subject and one.subject.digest == digest and artifact_type in ("", one.artifact_type)
+        )
+        return tuple(sorted(found, key=lambda one: one.digest))
+
     async def delete(self, repository: str, reference: str) -> None:
-        """Remove a tag, or a manifest with its tags."""
+        """Remove a tag, or a manifest with its tags and referrers."""
         digest = (await self.resolve(repository, reference)).digest
-        if self._tags[repository].pop(reference, None) is None:
-            del self._manifests[repository][digest]
-            kept = {tag: at for tag, at in self._tags[repository].items() if at != digest}
-            self._tags[repository] = kept
+        if self._tags[repository].pop(reference, None) is not None:
+            return
+        for one in await self.referrers(repository, digest):
+            await self.delete(repository, one.digest)
+        del self._manifests[repository][digest]
+        kept = {tag: at for tag, at in self._tags[repository].items() if at != digest}
+        self._tags[repository] = kept
 
     def _blob(self, repository: str, digest: str) -> bytes:
         if digest not in self._blobs[repository]:

@@ -41,11 +41,13 @@ def encode(artifact: Artifact) -> bytes:
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
-        "config": _encode_descriptor(config),
-        "layers": [_encode_descriptor(layer) for layer in artifact.layers],
+        "config": encode_descriptor(config),
+        "layers": [encode_descriptor(layer) for layer in artifact.layers],
     }
     if artifact.artifact_type != config.media_type:
         manifest["artifactType"] = artifact.artifact_type
+    if artifact.subject:
+        manifest["subject"] = encode_descriptor(artifact.subject)
     if artifact.annotations:
         manifest["annotations"] = dict(artifact.annotations)
     return json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
@@ -63,6 +65,7 @@ def decode(content: bytes) -> Artifact:
         layers=tuple(decode_descriptor(layer) for layer in manifest["layers"]),
         annotations=_annotations(manifest),
         config=None if config.media_type == EMPTY_TYPE else config,
+        subject=_subject(manifest),
     )
 
 
@@ -84,6 +87,45 @@ def below(content: bytes) -> Below:
     )
 
 
+@attrs.frozen
+class Referral:
+    """A manifest that speaks of another one: `subject` is that one's digest."""
+
+    subject: str
+    manifest: Descriptor
+
+
+def read_referral(content: bytes, media_type: str) -> Referral | None:
+    """Say what a manifest or index speaks of, described as lists of referrers do; None = of nothing.
+
+    `ValueError` says what is wrong with it.
+    """
+    manifest = _mapping(json.loads(content), "the manifest")
+    subject = _subject(manifest)
+    if subject is None:
+        return None
+    config = _mapping(manifest.get("config") or {}, "the configuration")
+    found = Descriptor(
+        media_type,
+        digest_of(content),
+        len(content),
+        _annotations(manifest),
+        # images without an artifact type are told by their configuration's type
+        _text(manifest.get("artifactType") or config.get("mediaType") or ""),
+    )
+    return Referral(subject.digest, found)
+
+
+def index_entries(content: bytes) -> tuple[Mapping[str, Any], ...]:
+    """Read an index's entries as they are written, each a descriptor; `ValueError` says what is wrong."""
+    document = _mapping(json.loads(content), "the index")
+    if not isinstance(document.get("manifests"), list):
+        raise ValueError("it has no list of manifests")  # noqa: TRY004  one kind of error for every damage
+    for entry in document["manifests"]:
+        decode_descriptor(entry)
+    return tuple(document["manifests"])
+
+
 def decode_descriptor(raw: object) -> Descriptor:
     """Read a descriptor; `ValueError` says what is wrong with it."""
     entry = _mapping(raw, "a descriptor")
@@ -93,20 +135,28 @@ def decode_descriptor(raw: object) -> Descriptor:
             digest=_text(entry["digest"]),
             size=_size(entry["size"]),
             annotations=_annotations(entry),
+            artifact_type=_text(entry.get("artifactType") or ""),
         )
     except (KeyError, TypeError) as failure:
         raise ValueError(f"a descriptor is incomplete: {failure}") from failure
 
 
-def _encode_descriptor(descriptor: Descriptor) -> dict[str, Any]:
+def encode_descriptor(descriptor: Descriptor) -> dict[str, Any]:
+    """Write a descriptor."""
     entry: dict[str, Any] = {
         "mediaType": descriptor.media_type,
         "digest": descriptor.digest,
         "size": descriptor.size,
     }
+    if descriptor.artifact_type:
+        entry["artifactType"] = descriptor.artifact_type
     if descriptor.annotations:
         entry["annotations"] = dict(descriptor.annotations)
     return entry
+
+
+def _subject(manifest: Mapping[str, Any]) -> Descriptor | None:
+    return decode_descriptor(manifest["subject"]) if manifest.get("subject") else None
 
 
 def _annotations(entry: Mapping[str, Any]) -> dict[str, str]:

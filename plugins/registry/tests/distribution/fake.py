@@ -9,12 +9,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
 Act = Callable[["Handler"], bool]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 @attrs.frozen
@@ -49,6 +51,10 @@ class FakeRegistry:
     faults: list[Fault] = attrs.field(factory=list)
     headers: dict[str, str] = attrs.field(factory=dict)
     """Sent with every answer to the beginning of an upload."""
+    lists_referrers: bool = False
+    """Whether it knows version 1.1 of the specification."""
+    page: int = 100
+    filters: bool = True
     numbers: Iterator[int] = attrs.field(factory=itertools.count)
     ended: threading.Event = attrs.field(factory=threading.Event)
 
@@ -129,11 +135,33 @@ class Handler(BaseHTTPRequestHandler):
         elif "/manifests/" in parts.path and self.command == "PUT":
             content = self.body()
             self.registry.manifests[name] = self.registry.manifests[digest_of(content)] = content
-            self.answer(201, docker_content_digest=digest_of(content))
+            self.answer(201, docker_content_digest=digest_of(content), **self.subject(content))
         elif "/manifests/" in parts.path and self.command == "DELETE":
             self.answer(202 if self.registry.manifests.pop(name, None) else 404)
+        elif "/referrers/" in parts.path and self.registry.lists_referrers:
+            self.serve_referrers(name, parse_qs(parts.query))
         else:
             self.answer(404)
+
+    def subject(self, content: bytes) -> dict[str, str]:
+        about = json.loads(content).get("subject") if self.registry.lists_referrers else None
+        return {"oci_subject": about["digest"]} if about else {}
+
+    def serve_referrers(self, subject: str, query: dict[str, list[str]]) -> None:
+        kind, start = query.get("artifactType", [""])[0], int(query.get("start", ["0"])[0])
+        found = [
+            referrer(content)
+            for name, content in sorted(self.registry.manifests.items())
+            if name.startswith("sha256:") and json.loads(content).get("subject", {}).get("digest") == subject
+        ]
+        told = {}
+        if kind and self.registry.filters:
+            found = [one for one in found if one["artifactType"] == kind]
+            told["oci_filters_applied"] = "artifactType"
+        end = start + self.registry.page
+        if found[end:]:
+            told["link"] = f'<{urlsplit(self.path).path}?artifactType={kind}&start={end}>; rel="next"'
+        self.answer(200, index_of(found[start:end]), content_type=INDEX, **told)
 
     def serve_content(self, content: bytes | None, kind: str) -> None:
         if content is None:
@@ -178,6 +206,22 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.registry.blobs[digest] = content
         self.answer(201, docker_content_digest=digest)
+
+
+def referrer(manifest: bytes) -> dict[str, Any]:
+    """Describe a manifest as lists of referrers do."""
+    document = json.loads(manifest)
+    return {
+        "mediaType": MANIFEST,
+        "digest": digest_of(manifest),
+        "size": len(manifest),
+        "artifactType": document.get("artifactType") or document["config"]["mediaType"],
+        "annotations": document.get("annotations", {}),
+    }
+
+
+def index_of(entries: list[dict[str, Any]]) -> bytes:
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
 
 
 def status(code: int, content: bytes = b"", **headers: str) -> Act:

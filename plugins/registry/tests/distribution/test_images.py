@@ -133,7 +133,7 @@ def skopeo(real: RealRegistry, command: str, *places: str) -> str:
             options += [f"--{side}cert-dir", str(real.folder / "certs")]
         else:
             options.append(f"--{side}tls-verify=false")
-    asked = ["skopeo", "--insecure-policy", command, *options, *places]
+    asked = ["skopeo", "--insecure-policy", *command.split(), *options, *places]
     done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout

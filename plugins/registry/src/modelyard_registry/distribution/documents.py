@@ -11,7 +11,7 @@ from modelyard.api import Artifact, Descriptor, NotFound
 from modelyard_registry.distribution.downloads import damaged
 from modelyard_registry.distribution.messages import of_bytes, whole_number
 from modelyard_registry.distribution.scopes import deleting, reading, writing
-from modelyard_registry.distribution.session import Call, Session
+from modelyard_registry.distribution.session import Answer, Call, Session
 from modelyard_registry.manifests import MANIFEST_TYPE, digest_of, encode
 from modelyard_registry.names import check_digest, is_digest
 from modelyard_registry.platforms import INDEX_TYPES, MANIFEST_TYPES
@@ -30,6 +30,14 @@ class Document:
 
     descriptor: Descriptor
     content: bytes
+
+
+@attrs.frozen
+class Stored:
+    """What was written. `subject`: the registry itself lists it among that manifest's referrers; else empty."""
+
+    descriptor: Descriptor
+    subject: str
 
 
 async def describe(session: Session, repository: str, reference: str) -> Descriptor:
@@ -64,15 +72,19 @@ async def fetch(session: Session, repository: str, reference: str) -> Document:
     )
 
 
-async def store(session: Session, repository: str, content: bytes, media_type: str, tag: str) -> Descriptor:
-    """Write a document under its digest, read it back, and only then point the tag at it."""
+async def store(session: Session, repository: str, content: bytes, media_type: str) -> Stored:
+    """Write a document under its digest, and read it back."""
     digest = digest_of(content)
-    await _put(session, repository, digest, content, media_type)
+    answer = await put(session, repository, digest, content, media_type)
     stored = await fetch(session, repository, digest)
+    return Stored(attrs.evolve(stored.descriptor, media_type=media_type), answer.header("oci-subject"))
+
+
+async def point(session: Session, repository: str, tag: str, content: bytes, media_type: str) -> None:
+    """Let a tag name a document that is stored."""
     # a tag that is there already may be one that nobody may write again
-    if tag and await _tagged(session, repository, tag) != digest:
-        await _put(session, repository, tag, content, media_type)
-    return attrs.evolve(stored.descriptor, media_type=media_type)
+    if await _tagged(session, repository, tag) != digest_of(content):
+        await put(session, repository, tag, content, media_type)
 
 
 async def remove(session: Session, repository: str, reference: str) -> None:
@@ -102,17 +114,28 @@ async def _bury(session: Session, repository: str, tag: str) -> None:
     digest = digest_of(buried)
     # once without the tag: where nothing can be removed the tag stays as it is
     for reference in (digest, tag):
-        await _put(session, repository, reference, buried, MANIFEST_TYPE)
+        await put(session, repository, reference, buried, MANIFEST_TYPE)
         call = Call("DELETE", f"{repository}/manifests/{digest}", deleting(repository))
         await session.take(call, ok=_REMOVED)
 
 
-async def _put(session: Session, repository: str, reference: str, content: bytes, media_type: str) -> None:
+async def is_there(session: Session, repository: str, reference: str) -> bool:
+    """Say whether the registry has a manifest."""
+    try:
+        await describe(session, repository, reference)
+    except NotFound:
+        return False
+    return True
+
+
+async def put(session: Session, repository: str, reference: str, content: bytes, media_type: str) -> Answer:
+    """Write a document under a tag or its digest."""
     path, headers = f"{repository}/manifests/{reference}", {"Content-Type": media_type}
     call = Call("PUT", path, writing(repository), headers, of_bytes(content))
     answer = await session.take(call, ok=(HTTPStatus.CREATED, HTTPStatus.OK))
     if told := answer.header("docker-content-digest"):
         _compare(session, call, told, digest_of(content))
+    return answer
 
 
 async def _tagged(session: Session, repository: str, tag: str) -> str:

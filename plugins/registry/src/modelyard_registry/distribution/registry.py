@@ -15,14 +15,15 @@ import attrs
 from modelyard.api import Artifact, Descriptor, Maturity, NotFound, Platform, UserError
 
 from modelyard_registry import manifests, platforms
-from modelyard_registry.distribution import documents, downloads, listing, uploads
+from modelyard_registry.distribution import documents, downloads, listing, referring, uploads
 from modelyard_registry.distribution.documents import Document
 from modelyard_registry.distribution.servers import Server
 from modelyard_registry.distribution.session import Limits, Session
 from modelyard_registry.distribution.sessions import Sessions
 from modelyard_registry.distribution.uploads import Progress
 from modelyard_registry.errors import unreadable
-from modelyard_registry.names import check_digest, check_reference, check_repository, check_tag
+from modelyard_registry.manifests import Referral
+from modelyard_registry.names import check_digest, check_reference, check_repository, check_tag, is_digest
 from modelyard_registry.platforms import INDEX_TYPES
 
 MOST_LAYERS = 10_000
@@ -110,7 +111,13 @@ class DistributionRegistry:
         full = self._full(repository)
         if tag:
             check_tag(tag)
-        return await documents.store(self._here(), full, content, media_type, tag)
+        session = self._here()
+        stored = await documents.store(session, full, content, media_type)
+        if (referral := _referral(content, media_type)) and stored.subject != referral.subject:
+            await referring.enlist(session, full, referral)
+        if tag:
+            await documents.point(session, full, tag, content, media_type)
+        return stored.descriptor
 
     async def pull(self, repository: str, reference: str) -> Artifact:
         """Read a manifest, digest-checked."""
@@ -147,11 +154,23 @@ class DistributionRegistry:
         check_digest(digest)
         return await uploads.mount(self._here(), full, digest, whence)
 
+    async def referrers(
+        self, repository: str, digest: str, artifact_type: str = ""
+    ) -> tuple[Descriptor, ...]:
+        """List what speaks of a manifest: the registry's own list, else the one that its clients keep."""
+        full = self._full(repository)
+        check_digest(digest)
+        return await referring.list_referrers(self._here(), full, digest, artifact_type)
+
     async def delete(self, repository: str, reference: str) -> None:
-        """Remove a tag, or a manifest with all its tags; the registry collects blobs in its own time."""
+        """Remove a tag; or a manifest with all its tags and all that speaks of it.
+
+        The registry collects blobs in its own time.
+        """
         full = self._full(repository)
         check_reference(reference)
-        await documents.remove(self._here(), full, reference)
+        remove = referring.remove if is_digest(reference) else documents.remove
+        await remove(self._here(), full, reference)
 
     async def list_tags(self, repository: str) -> tuple[str, ...]:
         """Give every tag of a repository, sorted."""
@@ -185,6 +204,13 @@ class DistributionRegistry:
                 )
 
         await asyncio.gather(*(look(blob) for blob in blobs))
+
+
+def _referral(content: bytes, media_type: str) -> Referral | None:
+    try:
+        return manifests.read_referral(content, media_type)
+    except (ValueError, RecursionError):
+        return None  # the registry took what we cannot read: it is stored as it is
 
 
 def _modest(artifact: Artifact) -> Artifact:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
+from weakref import WeakValueDictionary
 
 import attrs
 from modelyard.api import ModelyardError, Unavailable, UserError
@@ -71,6 +72,7 @@ class Session:
         self.uploads = asyncio.Semaphore(limits.uploads)
         self._transport = Transport(server.origin, server.ca_file, limits.timing)
         self._environ = environ
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._login = Login(server, self._find, self._send, limits.patience.clock)
 
     async def open(self, call: Call) -> Reply:
@@ -100,6 +102,10 @@ class Session:
                     if not await self.limits.patience.rest(attempt):
                         raise self.unreachable(call, cut) from cut
             attempt += 1
+
+    def turn(self, what: str) -> asyncio.Lock:
+        """Give the lock of whatever is read, changed and written back."""
+        return self._turns.setdefault(what, asyncio.Lock())
 
     def url(self, call: Call) -> str:
         """Say the whole address of a call."""

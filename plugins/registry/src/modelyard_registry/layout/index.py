@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import attrs
 from modelyard.api import Descriptor
 
-from modelyard_registry.manifests import INDEX_TYPE, decode_descriptor
+from modelyard_registry.manifests import INDEX_TYPE, decode_descriptor, encode_descriptor
 from modelyard_registry.platforms import INDEX_TYPES
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -52,6 +52,10 @@ class Index:
         named = (e.manifest for e in self.entries if e.repository == repository)
         return tuple(one for one in named if one.media_type in INDEX_TYPES)
 
+    def candidates(self, repository: str) -> tuple[Descriptor, ...]:
+        """Give what may speak of a repository's manifests: its own, and what other tools put here."""
+        return (*(e.manifest for e in self.entries if e.repository == repository), *self.foreign)
+
     def with_manifest(self, repository: str, tag: str, manifest: Descriptor) -> Index:
         """Point a tag, or nothing but the digest, at a manifest."""
         moved = [e for e in self.entries if tag and (e.repository, e.tag) == (repository, tag)]
@@ -77,7 +81,7 @@ class Index:
 def encode(index: Index) -> bytes:
     """Write `index.json`."""
     manifests = [_encode(e.manifest, _naming(e)) for e in index.entries]
-    manifests += [_encode(one, dict(one.annotations)) for one in index.foreign]
+    manifests += [encode_descriptor(one) for one in index.foreign]
     document = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": manifests}
     return json.dumps(document, sort_keys=True, indent=1).encode()
 
@@ -119,9 +123,4 @@ def _entry(found: Descriptor) -> Entry | None:
 
 
 def _encode(manifest: Descriptor, annotations: dict[str, str]) -> dict[str, object]:
-    entry: dict[str, object] = {
-        "mediaType": manifest.media_type,
-        "digest": manifest.digest,
-        "size": manifest.size,
-    }
-    return {**entry, "annotations": annotations} if annotations else entry
+    return encode_descriptor(attrs.evolve(manifest, annotations=annotations))

@@ -21,6 +21,7 @@ from modelyard_registry.errors import absent, damaged_blob, told_plainly, unread
 from modelyard_registry.layout.collecting import collect
 from modelyard_registry.layout.folder import CHUNK_BYTES, Layout, chunks_of
 from modelyard_registry.layout.index import Index
+from modelyard_registry.layout.referring import list_referrers, with_referrers
 from modelyard_registry.names import check_digest, check_reference, check_repository, check_tag, is_digest
 from modelyard_registry.platforms import INDEX_TYPES, choose, list_platforms
 
@@ -114,8 +115,17 @@ class OciLayoutRegistry:
         check_repository(source)
         return await self.has_blob(repository, digest)
 
+    async def referrers(
+        self, repository: str, digest: str, artifact_type: str = ""
+    ) -> tuple[Descriptor, ...]:
+        """List what speaks of a manifest, whoever put it into the folder."""
+        check_repository(repository)
+        check_digest(digest)
+        found = await asyncio.to_thread(self._referrers, repository, digest)
+        return tuple(one for one in found if artifact_type in ("", one.artifact_type))
+
     async def delete(self, repository: str, reference: str) -> None:
-        """Remove a tag, or a manifest with all its tags; then collect old blobs nothing refers to."""
+        """Remove a tag, or a manifest with all its tags and all that speaks of it; then collect old blobs."""
         check_repository(repository)
         check_reference(reference)
         await asyncio.to_thread(self._delete, repository, reference)
@@ -206,10 +216,19 @@ class OciLayoutRegistry:
         except (ValueError, KeyError) as failure:
             raise damaged_blob(path, f"it is no image manifest ({failure})") from failure
 
+    def _referrers(self, repository: str, digest: str) -> tuple[Descriptor, ...]:
+        with told_plainly(self.root):
+            return list_referrers(self.layout, self.layout.read_index(), repository, digest)
+
     def _delete(self, repository: str, reference: str) -> None:
         self._resolve(repository, reference)
         with told_plainly(self.root), self.layout.lock():
-            index = self.layout.read_index().without(repository, reference)
+            index = self.layout.read_index()
+            gone = {reference}
+            if is_digest(reference):
+                gone |= with_referrers(self.layout, index, repository, reference)
+            for one in gone:
+                index = index.without(repository, one)
             self.layout.write_index(index)
             collect(self.layout, index, grace_seconds=self.grace_seconds)
 
