@@ -47,6 +47,8 @@ class Place:
 
     prefix: PurePosixPath
     base: BasePython
+    system_packages: bool = False
+    """Whether packages that are installed with the base's Python are seen there."""
 
     @property
     def site(self) -> PurePosixPath:
