@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -18,10 +19,17 @@ from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable
 from modelyard.environments.interpreters import Interpreter
 
 KEY_VERSION = 1
+_USER_OR_TOKEN = re.compile(r"(?<=://)[^/@\s]*@|(?<=/)t/[^/\s]+/")
+"""What an address may hold that is nobody else's business: `user:password@`, and conda's `/t/<token>/`."""
 
 
-def spec_key(spec: EnvironmentSpec, interpreter: Interpreter, runtime_digest: str) -> str:
-    """Return the hex key of a specification on this interpreter; variables do not count."""
+def spec_key(
+    spec: EnvironmentSpec, interpreter: Interpreter, runtime_digest: str, installed: Iterable[str] = ()
+) -> str:
+    """Return the hex key of a specification on this interpreter; variables do not count.
+
+    `installed` tells the packages that are there before, each as one text.
+    """
     return digest(
         {
             "kind": "spec",
@@ -31,8 +39,10 @@ def spec_key(spec: EnvironmentSpec, interpreter: Interpreter, runtime_digest: st
             "runtime": runtime_digest,
             "base": spec.base,
             "requirements": normalised(spec.requirements),
-            "conda": spec.conda,
+            "conda": normalised_conda(spec.conda),
             "docker_steps": spec.docker_steps,
+            # no line at all where nothing is installed: such keys stay what they were
+            **({"installed": sorted(installed)} if installed else {}),
         }
     )
 
@@ -45,6 +55,39 @@ def base(interpreter: Interpreter) -> dict[str, str]:
 def normalised(lines: Iterable[str]) -> list[str]:
     """Write requirements in one way: canonical, sorted, each once."""
     return sorted({str(parsed) for line in lines if (parsed := parse(line)) is not None})
+
+
+def normalised_conda(conda: Mapping[str, object] | None) -> object:
+    """Write a conda file in one way: its own name, the order of dependencies and credentials do not count."""
+    if conda is None:
+        return None
+    return {name: _plain(part) for name, part in conda.items() if name not in ("name", "prefix")} | (
+        {"dependencies": _in_order(wanted)} if isinstance(wanted := conda.get("dependencies"), list) else {}
+    )
+
+
+def public_address(text: str) -> str:
+    """Take users, passwords and tokens out of the addresses in a text."""
+    return _USER_OR_TOKEN.sub("", text)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return public_address(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _in_order(wanted: list[object]) -> list[object]:
+    """Sort dependencies, and the requirements of pip below them."""
+    parts = [
+        {name: _in_order(part) if isinstance(part, list) else _plain(part) for name, part in one.items()}
+        if isinstance(one, Mapping)
+        else _plain(one)
+        for one in wanted
+    ]
+    return sorted(parts, key=canonical)
 
 
 def parse(line: str) -> Requirement | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable
@@ -11,6 +11,7 @@ from modelyard.environments.conflicts import explain
 from modelyard.environments.interpreters import Interpreter
 from modelyard.environments.keys import normalised, spec_key
 from modelyard.environments.locks import Lock, LockDamaged, make_lock, without
+from modelyard.environments.preinstalled import Preinstalled, constrained, explained
 from modelyard.environments.records import LockRecords
 from modelyard.environments.uv import OPTIONS, uv_binary, uv_environment
 from modelyard.environments.wheels import NAME, RuntimeWheel
@@ -30,16 +31,21 @@ async def solve(  # noqa: PLR0913  all but one by keyword, two with a default
     home: Home,
     records: LockRecords,
     refresh: bool = False,
+    preinstalled: Sequence[Preinstalled] = (),
     on_line: OnLine | None = None,
 ) -> Lock:
     """Return the lock of a specification: the recorded one, else (or with `refresh`) a fresh one.
 
-    `runtime` None = the script's packages alone.
+    `runtime` None = the script's packages alone. What is `preinstalled`, as conda's packages are, holds:
+    nothing is locked that needs it otherwise, and it is not in the lock itself.
     """
-    if not refresh and (recorded := await known(spec, interpreter, runtime, records, on_line)) is not None:
-        return recorded
-    text = without(await _compile(spec, interpreter, runtime, home, on_line), NAME)
-    lock = _lock(text, spec, interpreter, runtime)
+    there = tuple(preinstalled)
+    if not refresh:
+        recorded = await known(spec, interpreter, runtime, records, on_line, preinstalled=there)
+        if recorded is not None:
+            return recorded
+    text = without(await _compile(spec, interpreter, runtime, there, home, on_line), NAME)
+    lock = _lock(text, spec, interpreter, runtime, there)
     await records.save(lock.spec_key, lock.text)
     return lock
 
@@ -50,14 +56,16 @@ async def known(
     runtime: RuntimeWheel | None,
     records: LockRecords,
     on_line: OnLine | None = None,
+    *,
+    preinstalled: Sequence[Preinstalled] = (),
 ) -> Lock | None:
     """Return the recorded lock of a specification; None when there is none, or a damaged one."""
     refuse_what_uv_cannot(spec)
-    text = await records.load(spec_key(spec, interpreter, digest_of(runtime)))
+    text = await records.load(_key(spec, interpreter, runtime, preinstalled))
     if text is None:
         return None
     try:
-        return _lock(text, spec, interpreter, runtime)
+        return _lock(text, spec, interpreter, runtime, preinstalled)
     except LockDamaged as error:
         tell(on_line, f"the recorded lock is damaged and is solved again: {error}")
         return None
@@ -74,16 +82,31 @@ def tell(on_line: OnLine | None, line: str) -> None:
         on_line(line)
 
 
-def _lock(text: str, spec: EnvironmentSpec, interpreter: Interpreter, runtime: RuntimeWheel | None) -> Lock:
-    digest = digest_of(runtime)
-    key = spec_key(spec, interpreter, digest)
-    return make_lock(text, spec_key=key, interpreter=interpreter, runtime_digest=digest)
+def _key(
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    runtime: RuntimeWheel | None,
+    preinstalled: Sequence[Preinstalled],
+) -> str:
+    return spec_key(spec, interpreter, digest_of(runtime), [one.key for one in preinstalled])
+
+
+def _lock(
+    text: str,
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    runtime: RuntimeWheel | None,
+    preinstalled: Sequence[Preinstalled],
+) -> Lock:
+    key = _key(spec, interpreter, runtime, preinstalled)
+    return make_lock(text, spec_key=key, interpreter=interpreter, runtime_digest=digest_of(runtime))
 
 
 async def _compile(
     spec: EnvironmentSpec,
     python: Interpreter,
     runtime: RuntimeWheel | None,
+    preinstalled: Sequence[Preinstalled],
     home: Home,
     on_line: OnLine | None,
 ) -> str:
@@ -102,6 +125,7 @@ async def _compile(
             [
                 *(uv_binary(), *OPTIONS, "pip", "compile", wanted.name, *_COMPILE),
                 *("--python", str(python.path), "--output-file", solved.name),
+                *constrained(preinstalled, Path(name)),
             ],
             cwd=Path(name),
             env=uv_environment(),
@@ -109,7 +133,8 @@ async def _compile(
             on_line=on_line,
         )
         if done.status != 0:
-            raise explain(done.output_tail, spec.requirements, runtime.requires if runtime else ())
+            error = explain(done.output_tail, spec.requirements, runtime.requires if runtime else ())
+            raise explained(error, preinstalled)
         return solved.read_text(encoding="utf-8")
 
 

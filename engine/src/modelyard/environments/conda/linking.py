@@ -1,0 +1,141 @@
+"""A program of its own: link fetched packages into a prefix with rattler, and end.
+
+rattler goes on in threads of its own after whoever asked was cancelled; a process can be ended whole.
+It reads a job (JSON) whose path is its one argument, says on its output what it does, and its status is
+0, `REFUSED` for a package that must not be linked, or 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from modelyard.environments.conda.archives import Member, below_links, wrong_with
+from modelyard.environments.conda.locks import CondaPackage
+
+if TYPE_CHECKING:
+    from rattler import RepoDataRecord
+
+REFUSED = 3
+_INFO = frozenset({"info/files", "info/paths.json", "info/link.json"})
+
+
+@attrs.frozen
+class Job:
+    """Link these archives into `tree`, for `prefix`; `cache` is an empty folder on the same disk."""
+
+    tree: Path
+    prefix: str
+    cache: Path
+    subdir: str
+    packages: tuple[CondaPackage, ...]
+    archives: tuple[Path, ...]
+
+    def write(self, path: Path) -> None:
+        """Write it for the program."""
+        values = attrs.asdict(self)
+        values |= {"tree": str(self.tree), "cache": str(self.cache), "archives": [*map(str, self.archives)]}
+        path.write_text(json.dumps(values), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Job:
+        """Read it in the program."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            tree=Path(values["tree"]),
+            prefix=values["prefix"],
+            cache=Path(values["cache"]),
+            subdir=values["subdir"],
+            packages=tuple(CondaPackage(**one) for one in values["packages"]),
+            archives=tuple(map(Path, values["archives"])),
+        )
+
+
+class RefusedError(Exception):
+    """A package that must not be linked."""
+
+
+async def link(job: Job) -> None:
+    """Look into every archive, then link them all; scripts of packages are not run."""
+    from rattler import Subdir, install
+    from rattler.package_cache import PackageCache
+
+    members: dict[str, list[Member]] = {}
+    for package, archive in zip(job.packages, job.archives, strict=True):
+        members[package.shown] = await _looked_into(package, archive)
+    if (wrong := below_links(members)) is not None:
+        raise RefusedError(wrong)
+    await install(
+        [_record(one, path) for one, path in zip(job.packages, job.archives, strict=True)],
+        target_prefix=job.tree,
+        package_cache=PackageCache(job.cache),
+        platform=Subdir(job.subdir),
+        installed_packages=[],
+        execute_link_scripts=False,
+        show_progress=False,
+        alternative_target_prefix=job.prefix,
+    )
+
+
+async def _looked_into(package: CondaPackage, path: Path) -> list[Member]:
+    from rattler.package_streaming import PackageArchive
+
+    archive = await PackageArchive.from_path(path)
+    members: list[Member] = []
+    info: dict[str, bytes] = {}
+    async for entry in archive.stream("info"):
+        if entry.name in _INFO:
+            info[entry.name] = await entry.read()
+        members.append(_member(entry))
+    members += [_member(entry) async for entry in archive.stream("pkg")]
+    if (wrong := wrong_with(members, info)) is not None:
+        raise RefusedError(f"{package.shown} must not be laid out: {wrong}")
+    return [one for one in members if not one.name.startswith("info/")]
+
+
+def _member(entry: Any) -> Member:
+    target = entry.link_target if entry.is_symlink or entry.is_hardlink else None
+    return Member(entry.name, target, hard=entry.is_hardlink)
+
+
+def _record(package: CondaPackage, archive: Path) -> RepoDataRecord:
+    from rattler import PackageRecord, RepoDataRecord
+    from rattler.package import BuildString
+
+    made = PackageRecord(
+        name=package.name,
+        version=package.version,
+        build=BuildString(package.build),
+        build_number=package.build_number,
+        subdir=package.subdir,
+        noarch=package.noarch or None,  # type: ignore[arg-type]  # one of those that a lock may have
+        depends=list(package.depends),
+        constrains=list(package.constrains),
+        sha256=bytes.fromhex(package.sha256),
+        size=package.size or None,
+        python_site_packages_path=package.site_packages or None,
+    )
+    return RepoDataRecord(made, package.file, archive.as_uri(), package.channel)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do the job; the last line on the output says what went wrong."""
+    try:
+        asyncio.run(link(Job.read(Path(arguments[0]))))
+    except RefusedError as error:
+        print(error)  # noqa: T201  its output is how it answers
+        return REFUSED
+    except Exception as error:  # noqa: BLE001  whatever rattler raises is told by whoever started this
+        print(f"{type(error).__name__}: {error}")  # noqa: T201  the same
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
