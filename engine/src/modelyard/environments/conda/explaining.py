@@ -23,7 +23,10 @@ _ABSENT = ("could not find subdir", "404 ", "410 ")
 def unsolvable(said: str, wanted: Sequence[Wanted], platform: CondaPlatform) -> EnvironmentUnsolvable:
     """Explain why the dependencies have no solution."""
     why = one_line(said.partition("because of:")[2] or said)
-    blamed = [one for one in wanted if _names(why, one.name)]
+    # Its first words name the dependency that was asked for, what follows is what that one needs.
+    blamed = sorted(
+        (one for one in wanted if _named(why, one.name) >= 0), key=lambda one: _named(why, one.name)
+    )
     missing = re.search(r"(__\w+) ([^,]+), for which no candidates", why)
     if missing:
         remedy = (
@@ -97,5 +100,7 @@ def _had(virtual: str, platform: CondaPlatform) -> str:
     return f"{virtual} {what}" if version else f"no {virtual}"
 
 
-def _names(why: str, name: str) -> bool:
-    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", why) is not None
+def _named(why: str, name: str) -> int:
+    """Find where a package is spoken of; -1 = nowhere."""
+    found = re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", why)
+    return found.start() if found is not None else -1

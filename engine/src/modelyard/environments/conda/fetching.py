@@ -35,7 +35,7 @@ _CHUNK_BYTES = 1 << 20
 async def fetch_packages(
     packages: Sequence[CondaPackage], channels: Sequence[Channel], folder: Path, on_line: OnLine | None
 ) -> dict[str, Path]:
-    """Make every package lie below `folder`, and return the archives by package name.
+    """Make every package lie below `folder`, which exists, and return the archives by package name.
 
     One caller at a time. Raises `EnvironmentUnsolvable` for a package that is not the one that was
     locked or is gone, `UserError` for credentials that are refused, `Unavailable` for a channel that is away.
@@ -54,13 +54,11 @@ async def fetch_packages(
 @asynccontextmanager
 async def _emptied(folder: Path) -> AsyncIterator[Path]:
     """Give a folder for what is on its way; what a killed run left there is removed."""
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with FileLock(folder / ".lock", timeout_seconds=_LOCK_SECONDS):
         arriving = folder / ".arriving"
         await asyncio.to_thread(shutil.rmtree, arriving, ignore_errors=True)
         with disk_errors(arriving):
-            arriving.mkdir()
+            await asyncio.to_thread(arriving.mkdir)
         try:
             yield arriving
         finally:
@@ -97,7 +95,9 @@ class _Fetcher:
             checked = _Checked(file, package)
             try:
                 await self._stream(package, checked)
-            except RuntimeError as error:
+            except (RuntimeError, OSError) as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise  # of this machine's disk; what rattler says of a network has no number
                 if attempt == _TRIES or not is_away(str(error)):
                     raise self._explained(str(error)) from None
                 tell(self._on_line, f"{package.shown} was cut off and is fetched again")

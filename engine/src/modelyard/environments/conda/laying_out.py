@@ -17,6 +17,7 @@ from modelyard.api import EnvironmentUnsolvable
 from modelyard.environments.bases import Place, check_prefix
 from modelyard.environments.compiling import compile_tree
 from modelyard.environments.conda import linking
+from modelyard.environments.conda.caches import cache_folder
 from modelyard.environments.conda.channels import Channel
 from modelyard.environments.conda.explaining import unlinkable
 from modelyard.environments.conda.fetching import fetch_packages
@@ -60,7 +61,8 @@ async def lay_out_conda(  # noqa: PLR0913  all but two by keyword
     python = locked_python(lock, prefix=prefix)
     compiler = await compiler_for(python) if python is not None else None
     async with making(folder, mark=MARK) as building:
-        archives = await fetch_packages(lock.packages, channels, home.conda / "packages", on_line)
+        kept = await asyncio.to_thread(cache_folder, home, "packages")
+        archives = await fetch_packages(lock.packages, channels, kept, on_line)
         tell(on_line, f"laying out {len(lock.packages)} conda packages at {prefix}")
         await _link(lock, building, prefix, archives)
         tree = building / "tree"
@@ -95,9 +97,10 @@ async def _link(lock: CondaLock, building: Path, prefix: PurePosixPath, archives
         archives=tuple(archives[one.name] for one in lock.packages),
     )
     with disk_errors(building):
-        await asyncio.to_thread(job.tree.mkdir)
+        for empty in (job.tree, job.cache):
+            await asyncio.to_thread(empty.mkdir)
         await asyncio.to_thread(job.write, building / "job.json")
-    program = [sys.executable, "-P", "-m", linking.__name__, str(building / "job.json")]
+    program = [sys.executable, "-P", "-m", linking.PROGRAM, str(building / "job.json"), str(os.getpid())]
     done = await run(program, cwd=building, timeout_seconds=STEP_SECONDS)
     if done.status == linking.REFUSED:
         raise EnvironmentUnsolvable(
@@ -106,6 +109,6 @@ async def _link(lock: CondaLock, building: Path, prefix: PurePosixPath, archives
             remedy="leave the package out, and tell who keeps its channel",
         )
     if done.status != 0:
-        raise unlinkable(done.output_tail, building)
+        raise unlinkable(done.output_tail or f"status {done.status}", building)
     # Files were linked to what was extracted: from here on they are the tree's own.
     await asyncio.to_thread(shutil.rmtree, job.cache)

@@ -1,15 +1,17 @@
-"""A program of its own: link fetched packages into a prefix with rattler, and end.
+"""Link fetched packages into a prefix with rattler: what the program in `__main__` does.
 
 rattler goes on in threads of its own after whoever asked was cancelled; a process can be ended whole.
-It reads a job (JSON) whose path is its one argument, says on its output what it does, and its status is
-0, `REFUSED` for a package that must not be linked, or 1.
+Its arguments are the path of a job (JSON) and the pid of who asked, with whom it ends. The last line of its
+output says what went wrong; its status is 0, `REFUSED` for a package that must not be linked, or 1.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import sys
+import os
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,9 @@ from modelyard.environments.conda.locks import CondaPackage
 if TYPE_CHECKING:
     from rattler import RepoDataRecord
 
+PROGRAM = "modelyard.environments.conda"
 REFUSED = 3
+_LOOK_SECONDS = 0.2
 _INFO = frozenset({"info/files", "info/paths.json", "info/link.json"})
 
 
@@ -68,7 +72,10 @@ async def link(job: Job) -> None:
 
     members: dict[str, list[Member]] = {}
     for package, archive in zip(job.packages, job.archives, strict=True):
-        members[package.shown] = await _looked_into(package, archive)
+        try:
+            members[package.shown] = await _looked_into(package, archive)
+        except (OSError, RuntimeError) as error:
+            raise RefusedError(f"{package.shown} must not be laid out: it cannot be read: {error}") from error
     if (wrong := below_links(members)) is not None:
         raise RefusedError(wrong)
     await install(
@@ -126,6 +133,7 @@ def _record(package: CondaPackage, archive: Path) -> RepoDataRecord:
 
 def main(arguments: Sequence[str]) -> int:
     """Do the job; the last line on the output says what went wrong."""
+    threading.Thread(target=_end_with, args=(int(arguments[1]),), daemon=True).start()
     try:
         asyncio.run(link(Job.read(Path(arguments[0]))))
     except RefusedError as error:
@@ -137,5 +145,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _end_with(parent: int) -> None:
+    """Whoever asked may be killed: nobody would then remove what is still being written."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)

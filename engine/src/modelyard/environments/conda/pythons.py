@@ -24,7 +24,7 @@ def locked_python(lock: CondaLock, *, prefix: PurePosixPath) -> BasePython | Non
     package = lock.package("python")
     if package is None:
         return None
-    found = _RELEASE.match(package.version)
+    found = _RELEASE.fullmatch(package.version)
     if found is None or "pypy" in package.build:
         raise _no_cpython(package)
     named = lock.package("python_abi") or package

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from modelyard.api import EnvironmentUnsolvable, Unavailable
+from modelyard.environments.conda.caches import cache_folder
 from modelyard.environments.conda.channels import Channel, find_channel, find_channels
 from modelyard.environments.conda.clients import client_for
 from modelyard.environments.conda.explaining import unreachable, unsolvable
@@ -22,7 +23,7 @@ from modelyard.environments.keys import digest, public_address
 from modelyard.environments.locks import LockDamaged
 from modelyard.environments.records import LockRecords
 from modelyard.environments.solving import OnLine, tell
-from modelyard.processes import Home, disk_errors
+from modelyard.processes import Home
 
 if TYPE_CHECKING:
     from rattler import GenericVirtualPackage, RepoDataRecord
@@ -133,9 +134,7 @@ async def _solve(
     import rattler
     from rattler.exceptions import GatewayError, SolverError
 
-    cache = home.conda / "repodata"
-    with disk_errors(cache):
-        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    cache = await asyncio.to_thread(cache_folder, home, "repodata")
     gateway = rattler.Gateway(
         cache_dir=cache,
         client=client_for(sources.channels),
@@ -167,10 +166,14 @@ async def _solve(
 
 
 def _specs(spec: CondaSpec, sources: Sources) -> list[str]:
-    return [
-        one.text if channel is None else f"{channel.url}/::{one.text}"
-        for one, channel in zip(spec.wanted, sources.of_wanted, strict=True)
-    ]
+    """Write what is wanted as rattler reads it.
+
+    Each name is asked for by itself too: rattler looks for a version through all channels, and would take
+    it from a later one though an earlier one has the package.
+    """
+    pairs = list(zip(spec.wanted, sources.of_wanted, strict=True))
+    named = [one.text if channel is None else f"{channel.url}/::{one.text}" for one, channel in pairs]
+    return [*named, *sorted({one.name for one, channel in pairs if channel is None})]
 
 
 def _virtual(platform: CondaPlatform) -> Sequence[GenericVirtualPackage]:

@@ -132,7 +132,7 @@ def _checked(text: str, place: str) -> str:
     if "://" in text:
         raise _unread(public_address(text), "packages come from channels, not from addresses", place)
     try:
-        read = MatchSpec(text)
+        read = MatchSpec(text, extras=False, conditionals=False, flags=False)
     except InvalidMatchSpecError as error:
         raise _unread(text, str(error).splitlines()[0], place) from error
     if not _NAME.match(text) or (read.build or "").startswith("="):
