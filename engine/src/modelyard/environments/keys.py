@@ -131,7 +131,8 @@ def changes(old: EnvironmentSpec, new: EnvironmentSpec) -> list[str]:
     reasons = [f"requirements: {' '.join(parts)}"] if parts else []
     for name in ("python", "base", "conda", "docker_steps"):
         was, now = getattr(old, name), getattr(new, name)
-        if was != now:
+        differ = normalised_conda(was) != normalised_conda(now) if name == "conda" else was != now
+        if differ:
             reasons.append(f"{name}: {_shown(was)} -> {_shown(now)}")
     return reasons
 
