@@ -93,3 +93,9 @@ def minor(interpreter: Interpreter) -> str:
 def channel(tmp_path: Path, interpreter: Interpreter) -> Path:
     python = python_package(interpreter.version, depends=("libtiny", "__glibc >=2.17"))
     return write_channel(tmp_path / "channel", python, LIBTINY, PURELY)
+
+
+def left(tmp_path: Path) -> list[str]:
+    """What lies where trees are made, but for locks."""
+    names = (one.name for one in (tmp_path / "work").glob("*")) if (tmp_path / "work").is_dir() else ()
+    return sorted(name for name in names if not name.endswith(".lock"))

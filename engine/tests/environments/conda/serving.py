@@ -20,8 +20,8 @@ _BELOW = "/private/channel"
 class Served:
     """How the server behaves, and what it was asked: paths, with the header `Authorization` of each.
 
-    `status` is answered to everybody, `fails` requests for archives end halfway, `redirect` is another
-    server that archives are fetched from.
+    `status` is answered to everybody, `fails` requests for archives end halfway, `stalls` stop halfway,
+    `redirect` is another server that archives are fetched from.
     """
 
     folder: Path
@@ -31,6 +31,7 @@ class Served:
     bearer: str = ""
     status: int = 0
     fails: int = 0
+    stalls: int = 0
     redirect: str = ""
     asked: list[tuple[str, str | None]] = attrs.field(factory=list)
 
@@ -62,6 +63,7 @@ def serving(folder: Path, **behaviour: Any) -> Iterator[Served]:
     try:
         yield server.served
     finally:
+        server.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -73,6 +75,7 @@ class _Server(http.server.ThreadingHTTPServer):
     def __init__(self, served: Served) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.served = served
+        self.closing = threading.Event()
         served.url = f"http://127.0.0.1:{self.server_port}{_BELOW}"
 
 
@@ -89,11 +92,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(404 if status == 200 else status)
         elif archive and served.redirect:
             self._answer(302, Location=served.redirect + path)
-        elif archive and served.fails:
-            served.fails -= 1
+        elif archive and (served.fails or served.stalls):
             content = file.read_bytes()
             self._answer(200, content[: len(content) // 2], size=len(content))
             self.close_connection = True
+            if served.stalls:
+                served.stalls -= 1
+                self.server.closing.wait()
+            else:
+                served.fails -= 1
         else:
             self._answer(200, file.read_bytes())
 

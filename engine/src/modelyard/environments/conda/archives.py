@@ -14,7 +14,7 @@ _COMMAND = re.compile(r"[\w.+-]+")
 
 @attrs.frozen
 class Member:
-    """An entry of an archive; `target` is where a link leads, None for files and folders."""
+    """An entry of an archive, its name without `./`; `target` is where a link leads, None for files and folders."""
 
     name: str
     target: str | None = None
@@ -25,9 +25,9 @@ def wrong_with(members: Iterable[Member], info: Mapping[str, bytes]) -> str | No
     """Say what is wrong with a package, by its entries and by its own lists of them; None = nothing."""
     seen: set[str] = set()
     for member in members:
-        if member.name.rstrip("/") in seen:
+        if member.name.startswith("info/") and member.name in seen:
             return f"{member.name} stands twice in it"
-        seen.add(member.name.rstrip("/"))
+        seen.add(member.name)
         if _leaves(member.name):
             return f"{member.name!r} would lie outside the environment"
         if member.target is not None and _leads_out(member):

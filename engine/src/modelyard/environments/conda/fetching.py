@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +29,8 @@ from modelyard.processes import FileLock, disk_errors
 _AT_ONCE = 8
 _TRIES = 3
 _LOCK_SECONDS = 3600.0
+_STALL_SECONDS = 60.0
+"""A download from which nothing comes for so long is begun again."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -112,10 +114,24 @@ class _Fetcher:
             path = Path(unquote(urlsplit(package.url).path))
             await asyncio.to_thread(_copy, path, checked, package)
         else:
-            await download_to_writer(self._client, package.url, checked)
+            await _moving(download_to_writer(self._client, package.url, checked), checked)
 
     def _explained(self, said: str) -> ModelyardError:
         return unreachable(said, self._channels, self._folder)
+
+
+async def _moving(stream: Coroutine[object, object, None], checked: _Checked) -> None:
+    """Wait for a download as long as something comes."""
+    task = asyncio.ensure_future(stream)
+    try:
+        while not task.done():
+            before = checked.size
+            await asyncio.wait({task}, timeout=_STALL_SECONDS)
+            if not task.done() and checked.size == before:
+                raise TimeoutError(f"timed out: nothing came for {_STALL_SECONDS:g} s")
+        await task
+    finally:
+        task.cancel()
 
 
 @attrs.define
@@ -124,7 +140,7 @@ class _Checked:
 
     file: BinaryIO
     package: CondaPackage
-    _size: int = attrs.field(default=0, init=False)
+    size: int = attrs.field(default=0, init=False)
     _hash: hashlib._Hash = attrs.field(factory=hashlib.sha256, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -133,8 +149,8 @@ class _Checked:
 
     def write(self, chunk: bytes) -> int:
         """Take the next bytes; rattler calls this from its own threads, one after the other."""
-        self._size += len(chunk)
-        if self.package.size and self._size > self.package.size:
+        self.size += len(chunk)
+        if self.package.size and self.size > self.package.size:
             raise _replaced(self.package, f"it is larger than {self.package.size} bytes")
         self._hash.update(chunk)
         return self.file.write(chunk)

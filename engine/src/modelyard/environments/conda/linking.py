@@ -13,8 +13,8 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PROGRAM = "modelyard.environments.conda"
 REFUSED = 3
 _LOOK_SECONDS = 0.2
+_SECTIONS: tuple[Literal["info", "pkg"], ...] = ("info", "pkg")
 _INFO = frozenset({"info/files", "info/paths.json", "info/link.json"})
 
 
@@ -96,11 +97,11 @@ async def _looked_into(package: CondaPackage, path: Path) -> list[Member]:
     archive = await PackageArchive.from_path(path)
     members: list[Member] = []
     info: dict[str, bytes] = {}
-    async for entry in archive.stream("info"):
-        if entry.name in _INFO:
-            info[entry.name] = await entry.read()
-        members.append(_member(entry))
-    members += [_member(entry) async for entry in archive.stream("pkg")]
+    for section in _SECTIONS:
+        async for entry in archive.stream(section):
+            members.append(member := _member(entry))
+            if member.name in _INFO:  # in either section: both are extracted to one folder
+                info[member.name] = await entry.read()
     if (wrong := wrong_with(members, info)) is not None:
         raise RefusedError(f"{package.shown} must not be laid out: {wrong}")
     return [one for one in members if not one.name.startswith("info/")]
@@ -108,7 +109,8 @@ async def _looked_into(package: CondaPackage, path: Path) -> list[Member]:
 
 def _member(entry: Any) -> Member:
     target = entry.link_target if entry.is_symlink or entry.is_hardlink else None
-    return Member(entry.name, target, hard=entry.is_hardlink)
+    # A name that goes out of the folder keeps its form; rattler refuses most of them by itself.
+    return Member(str(PurePosixPath(entry.name)), target, hard=entry.is_hardlink)
 
 
 def _record(package: CondaPackage, archive: Path) -> RepoDataRecord:
