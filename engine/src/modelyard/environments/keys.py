@@ -19,7 +19,8 @@ from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable
 from modelyard.environments.interpreters import Interpreter
 
 KEY_VERSION = 1
-_USER_OR_TOKEN = re.compile(r"(?<=://)[^/@\s]*@|(?<=/)t/[^/\s]+/")
+_USER = re.compile(r"(?<=://)[^/@\s]*@")
+_TOKEN = re.compile(r"(https?://[^\s'\"]*?)/t/[^/\s'\"]+")
 """What an address may hold that is nobody else's business: `user:password@`, and conda's `/t/<token>/`."""
 
 
@@ -68,7 +69,7 @@ def normalised_conda(conda: Mapping[str, object] | None) -> object:
 
 def public_address(text: str) -> str:
     """Take users, passwords and tokens out of the addresses in a text."""
-    return _USER_OR_TOKEN.sub("", text)
+    return _TOKEN.sub(r"\1", _USER.sub("", text))
 
 
 def _plain(value: object) -> object:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import http.server
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
@@ -55,9 +56,14 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, **behaviour: Any) -> Iterator[Served]:
-    """Serve a folder on loopback."""
+def serving(folder: Path, *, tls: Path | None = None, **behaviour: Any) -> Iterator[Served]:
+    """Serve a folder on loopback; `tls` is a file with the server's key and certificate for `localhost`."""
     server = _Server(Served(folder, **behaviour))
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.served.url = server.served.url.replace("http://127.0.0.1", "https://localhost")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -85,6 +91,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         served = self.server.served
         served.asked.append((self.path, self.headers["Authorization"]))
+        if "://" in self.path:  # it is asked as a proxy, and answers for whomever
+            self.path = urlsplit(self.path).path
         path, status = self._checked(served)
         file = served.folder / unquote(path.removeprefix(f"{_BELOW}/"))
         archive = path.endswith((".conda", ".tar.bz2"))

@@ -36,7 +36,9 @@ def urls(*names: str, settings: CondaSettings = SETTINGS) -> list[str]:
         ("https://me:s3cret@h.invalid/c", ["https://h.invalid/c"]),
         ("https://h.invalid/t/tk-1/c", ["https://h.invalid/c"]),
         ("https://h.invalid/above/t/tk-1/c/d", ["https://h.invalid/above/c/d"]),
+        ("https://h.invalid/t/tk-1", ["https://h.invalid"]),
         ("file:///srv/chan", ["file:///srv/chan"]),
+        ("/srv/t/mine", ["file:///srv/t/mine"]),
         ("/srv/my chan", ["file:///srv/my%20chan"]),
         ("special", ["https://custom.invalid/special"]),
         ("special/label/x", ["https://custom.invalid/special/label/x"]),
@@ -51,7 +53,17 @@ def test_a_name_stands_for_what_condas_settings_say(name: str, found: list[str])
 
 
 @pytest.mark.parametrize(
-    "name", ["./here", "../up", "ftp://h/c", "s3://bucket/c", "https://", "https://h/c?x=1", "http://h:port/"]
+    "name",
+    [
+        "./here",
+        "../up",
+        "ftp://h/c",
+        "s3://bucket/c",
+        "file://server/share",
+        "https://",
+        "https://h/c?x=1",
+        "http://h:port/",
+    ],
 )
 def test_what_is_no_channel_is_refused(name: str):
     with pytest.raises(EnvironmentUnsolvable, match="is no channel") as caught:

@@ -79,6 +79,17 @@ def test_of_packages_with_the_same_file_the_same_one_wins_every_time(conda: Cond
     spec = conda.spec("zebra", "ape", "lion", channels=(write_channel(tmp_path / "c", *some),))
     first, second = (conda.lay(spec, tree=name) for name in ("one", "two"))
     assert snapshot(first) == snapshot(second)
+    winner = (first / "share/x").read_text().split()[-1]
+    assert [path.name for path in first.iterdir() if path.name not in ("share", "conda-meta")] == []
+    files = {
+        one.name.partition("-")[0]: json.loads(one.read_text())["files"]
+        for one in first.glob("conda-meta/*.json")
+    }
+    assert files == {name: ["share/x"] if name == winner else [] for name in ("zebra", "ape", "lion")}
+    told = {line for line in conda.lines if line.startswith("left out:")}
+    assert told == {
+        f"left out: {name}/share/x, for another package has it too" for name in files if name != winner
+    }
 
 
 def test_nothing_of_this_machine_is_in_the_tree(conda: Conda, channel: Path, tmp_path: Path):
@@ -111,6 +122,13 @@ def test_an_environment_without_python_and_one_of_nothing_are_laid_out(conda: Co
     assert (conda.lay(conda.spec("libtiny", channels=(channel,))) / "lib/libtiny.so").is_file()
     empty = conda.lay(conda.spec(channels=(channel,)), tree="empty")
     assert [path.name for path in empty.rglob("*")] == ["conda-meta", "history"]
+
+
+def test_a_folder_whose_name_looks_like_a_token_is_one_like_any_other(conda: Conda, tmp_path: Path):
+    channel = write_channel(tmp_path / "t" / "tk-1", LIBTINY)
+    tree = conda.lay(conda.spec("libtiny", channels=(channel,)))
+    record = json.loads((tree / "conda-meta/libtiny-1.0-0.json").read_text())
+    assert record["channel"] == channel.as_uri()
 
 
 def test_a_package_is_fetched_once_for_all_environments(conda: Conda, channel: Path):

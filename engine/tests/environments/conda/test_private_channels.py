@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from modelyard.api import EnvironmentSpec, SystemError_, UserError
 from modelyard.environments import CondaSettings, CondaSpec, read_settings, spec_key
 from modelyard.environments.conda import laying_out
@@ -164,6 +170,60 @@ def test_a_tree_that_would_give_a_secret_away_is_not_shown(
             conda.lay(spec)
     assert SECRET not in str(caught.value)
     assert not (tmp_path / "work/tree").exists()
+
+
+def test_a_channel_is_asked_through_the_users_proxy(
+    conda: Conda, channel: Path, monkeypatch: pytest.MonkeyPatch
+):
+    url = "http://channel.invalid/private/channel"
+    with serving(channel) as proxy:
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/private/channel"))
+        tree = conda.lay(conda.spec("libtiny", channels=(url,)))
+    assert (tree / "lib/libtiny.so").is_file()
+    assert f"{url}/linux-64/libtiny-1.0-0.tar.bz2" in [path for path, _ in proxy.asked]
+
+
+def test_a_private_authority_is_trusted_where_it_is_named(
+    conda: Conda, channel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("modelyard.environments.conda.clients._RETRIES", 0)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    authority, own = certificates(tmp_path)
+    with serving(channel, tls=own) as served:
+        spec = conda.spec("libtiny", channels=(served.url,))
+        with pytest.raises(UserError, match=r"cannot be trusted: .*certificate") as caught:
+            conda.solve(spec)
+        assert "SSL_CERT_FILE" in caught.value.remedy
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        assert (conda.lay(spec) / "lib/libtiny.so").is_file()
+
+
+def certificates(folder: Path) -> tuple[Path, Path]:
+    """Make an authority, and a key and certificate for `localhost` that it has signed."""
+    named = [
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("authority", "localhost")
+    ]
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in named]
+    day, now = dt.timedelta(days=1), dt.datetime.now(dt.UTC)
+    paths = (folder / "authority.pem", folder / "server.pem")
+    for number, (name, key, path) in enumerate(zip(named, keys, paths, strict=True)):
+        signed = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(named[0])
+            .public_key(key.public_key())
+            .serial_number(1 + number)
+            .not_valid_before(now - day)
+            .not_valid_after(now + day)
+            .add_extension(x509.BasicConstraints(ca=number == 0, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .sign(keys[0], hashes.SHA256())
+        )
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path.write_bytes(signed.public_bytes(Encoding.PEM) + (private if number else b""))
+    return paths
 
 
 def test_keys_of_environments_hold_no_credentials(interpreter: Interpreter):

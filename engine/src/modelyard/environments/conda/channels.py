@@ -88,10 +88,11 @@ def _addressed(text: str, settings: CondaSettings, place: str) -> Channel:
         raise _no_channel("an address that cannot be read", place) from error
     if parts.query or parts.fragment or not (parts.hostname or parts.scheme == "file"):
         raise _no_channel("an address that cannot be read", place)
-    if parts.scheme not in ("http", "https", "file"):
+    web = parts.scheme in ("http", "https")
+    if not web and (parts.scheme, parts.netloc) != ("file", ""):
         raise _no_channel(f"{parts.scheme}://...", place)
     path, token, above = parts.path, "", ""
-    if match := _TOKEN.fullmatch(path):
+    if web and (match := _TOKEN.fullmatch(path)):
         path, token, above = match["before"] + match["after"], match["token"], match["before"]
     host = (parts.hostname or "") if ":" not in (parts.hostname or "") else f"[{parts.hostname}]"
     url = urlunsplit((parts.scheme, host + port, path.rstrip("/"), "", ""))

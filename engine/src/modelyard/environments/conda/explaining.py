@@ -63,6 +63,12 @@ def unreachable(said: str, channels: Iterable[Channel], folder: Path) -> Modelya
             place=_CHANNELS,
             remedy="check the channel's name and address, and that it has packages for this platform",
         )
+    if "certificate" in why:
+        return UserError(
+            f"a channel's server cannot be trusted: {why}",
+            place=_CHANNELS,
+            remedy="name the file of the authority that signed its certificate: SSL_CERT_FILE=/path/to/ca.pem",
+        )
     if is_away(said):
         return Unavailable(
             f"a channel does not answer: {why}", place=_CHANNELS, remedy="check the network, then try again"

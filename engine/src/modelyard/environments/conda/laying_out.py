@@ -25,7 +25,7 @@ from modelyard.environments.conda.linking import Job
 from modelyard.environments.conda.locks import CondaLock
 from modelyard.environments.conda.pythons import locked_python, python_of
 from modelyard.environments.conda.settings import CondaSettings, read_settings
-from modelyard.environments.conda.settling import MARK, check_settled, scripts_left_out, settle
+from modelyard.environments.conda.settling import MARK, check_settled, scripts_left_out, settle, shadowed
 from modelyard.environments.conda.solving import Sources, sources_of
 from modelyard.environments.conda.specs import CondaSpec
 from modelyard.environments.laying_out import compiler_for
@@ -68,6 +68,8 @@ async def lay_out_conda(  # noqa: PLR0913  all but two by keyword
         tree = building / "tree"
         for script in await asyncio.to_thread(scripts_left_out, tree):
             tell(on_line, f"not run: {script}; what it would do is not in the image")
+        for file in await asyncio.to_thread(shadowed, tree):
+            tell(on_line, f"left out: {file}, for another package has it too")
         with disk_errors(tree):
             await asyncio.to_thread(settle, tree, lock)
         if python is not None and compiler is not None:

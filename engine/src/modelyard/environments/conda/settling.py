@@ -22,14 +22,17 @@ _OF_THIS_MACHINE = (
     "timestamp",
     "requested_spec",
 )
+_BYTE_CODE = "__pycache__"
+_SHADOWED = "__clobbers__"
+"""Where rattler puts a file that another package has too; which folders are there depends on who came first."""
 _SCRIPTS = ("post-link", "pre-link")
 
 
 def settle(tree: Path, lock: CondaLock) -> None:
-    """Make the prefix's records those of the lock, and drop byte code that is bound to times of files."""
+    """Make the prefix's records those of the lock; drop what is shadowed, and byte code bound to times of files."""
     (tree / "CACHEDIR.TAG").unlink(missing_ok=True)
-    for cache in list(tree.rglob("__pycache__")):
-        shutil.rmtree(cache)
+    for folder in [*tree.rglob(_BYTE_CODE), tree / _SHADOWED]:
+        shutil.rmtree(folder, ignore_errors=True)
     (tree / META).mkdir(exist_ok=True)
     (tree / MARK).write_bytes(b"")
     for package in lock.packages:
@@ -37,7 +40,7 @@ def settle(tree: Path, lock: CondaLock) -> None:
         facts = json.loads(record.read_text(encoding="utf-8"))
         kept = {name: value for name, value in facts.items() if name not in _OF_THIS_MACHINE}
         kept |= {"url": package.url, "channel": package.channel, "requested_specs": []}
-        _without_byte_code(kept)
+        _only_what_is_there(kept)
         record.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -46,6 +49,12 @@ def scripts_left_out(tree: Path) -> list[str]:
     return sorted(
         str(found.relative_to(tree)) for kind in _SCRIPTS for found in (tree / "bin").glob(f".*-{kind}.sh")
     )
+
+
+def shadowed(tree: Path) -> list[str]:
+    """Name the files, below the package that brings each, which another package has in their place."""
+    held = tree / _SHADOWED
+    return sorted(str(one.relative_to(held)) for one in held.rglob("*") if one.is_symlink() or one.is_file())
 
 
 def check_settled(
@@ -66,13 +75,16 @@ def check_settled(
             check(one not in content, META / record.name, "holds a channel's credentials")
 
 
-def _without_byte_code(facts: dict[str, object]) -> None:
-    """Drop files that were dropped from the lists of a record."""
+def _only_what_is_there(facts: dict[str, object]) -> None:
+    """Take what was dropped out of the lists of a record."""
     files = facts.get("files")
     if isinstance(files, list):
-        facts["files"] = [one for one in files if "__pycache__" not in PurePosixPath(one).parts]
+        facts["files"] = [one for one in files if not _dropped(one)]
     data = facts.get("paths_data")
     if isinstance(data, dict):
-        data["paths"] = [
-            one for one in data["paths"] if "__pycache__" not in PurePosixPath(one["_path"]).parts
-        ]
+        data["paths"] = [one for one in data["paths"] if not _dropped(one["_path"])]
+
+
+def _dropped(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return _BYTE_CODE in parts or parts[:1] == (_SHADOWED,)
