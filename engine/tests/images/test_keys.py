@@ -85,6 +85,25 @@ def key(*pips: PipLayer, base: str = BASE, steps: tuple[str, ...] = (), conda: s
     return image_lock_key(base, steps, pips or (pip(),), conda=conda)
 
 
+CONDA = {"channels": ["https://h.invalid/c", "d"], "dependencies": ["a", "b", {"pip": ["c", "d"]}]}
+SAME_CONDA = {
+    "name": "of-somebody",
+    "channels": ["https://me:s3cret@h.invalid/t/tk-1/c", "d"],
+    "dependencies": [{"pip": ["d", "c"]}, "b", "a"],
+}
+
+
+def test_credentials_and_the_order_of_conda_dependencies_do_not_count():
+    one, other = with_spec(conda=CONDA), with_spec(conda=SAME_CONDA)
+    assert image_spec_key(one) == image_spec_key(other)
+    assert why(one, [other]).startswith("same inputs")
+
+
+def test_the_order_of_conda_channels_counts():
+    other = with_spec(conda=CONDA | {"channels": CONDA["channels"][::-1]})
+    assert image_spec_key(other) != image_spec_key(with_spec(conda=CONDA))
+
+
 def test_a_lock_is_hashed_parsed():
     spelt = f"# written by a tool\nscipy==1.1 \\\n    {HASH}\nnumpy==2.0 {HASH}  # via scipy\n"
     assert key(pip(spelt)) == key()

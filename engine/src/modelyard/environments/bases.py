@@ -24,6 +24,8 @@ class Place:
 
     prefix: PurePosixPath
     base: BasePython
+    system_packages: bool = False
+    """Whether packages that are installed with the base's Python are seen there."""
 
     @property
     def site(self) -> PurePosixPath:
@@ -38,13 +40,8 @@ class Place:
 
 def check_place(place: Place, *, serving: bool) -> None:
     """Raise `EnvironmentUnsolvable` where the base's Python cannot run what is to be laid out."""
-    prefix, base = str(place.prefix), place.base
-    if not _PREFIX.fullmatch(prefix) or ".." in place.prefix.parts:
-        raise EnvironmentUnsolvable(
-            f"{prefix!r} cannot be the folder of an environment in an image",
-            place="the prefix",
-            remedy="choose an absolute path of letters, digits, spaces and `.+@~_-`",
-        )
+    base = place.base
+    check_prefix(place.prefix)
     if not re.fullmatch(r"3\.\d{1,3}\.\d{1,3}", base.version) or not base.path.is_absolute():
         raise _unfit(
             base, f"{base.version} at {base.path} is no released CPython 3 at an absolute path", "a release"
@@ -65,6 +62,16 @@ def check_base(python: BasePython, prefix: PurePosixPath, *, serving: bool) -> N
     """
     check_place(Place(prefix, python), serving=serving)
     uv_platform(python)
+
+
+def check_prefix(prefix: PurePosixPath) -> None:
+    """Raise `EnvironmentUnsolvable` for a folder that cannot stand in shebangs and settings as it is."""
+    if not _PREFIX.fullmatch(str(prefix)) or ".." in prefix.parts:
+        raise EnvironmentUnsolvable(
+            f"{str(prefix)!r} cannot be the folder of an environment in an image",
+            place="the prefix",
+            remedy="choose an absolute path of letters, digits, spaces and `.+@~_-`",
+        )
 
 
 def uv_platform(base: BasePython) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from modelyard.api import SystemError_
@@ -15,19 +15,27 @@ _CHUNK_BYTES = 1 << 20
 
 def check_tree(tree: Path, place: Place, *, built_in: Path, built_by: Path) -> None:
     """Raise `SystemError_` for the first file or link that leads back to this machine."""
+    check_contents(tree, lambda at, target: leads_astray(at, target, place), built_in=built_in)
+    for script in (tree / "bin").iterdir():
+        if not script.is_symlink():
+            at = PurePosixPath(script.relative_to(tree))
+            check(not _begins(script, shebang(built_by)), at, f"is run by {built_by}, which built it")
+
+
+def check_contents(tree: Path, astray: Callable[[PurePosixPath, str], bool], *, built_in: Path) -> None:
+    """Raise `SystemError_` for the first link that goes astray and the first file that names `built_in`."""
     for file in _files(tree):
         at = PurePosixPath(file.relative_to(tree).as_posix())
         if file.is_symlink():
             target = str(file.readlink())
-            _check(not leads_astray(at, target, place), at, f"is a link to {target}")
+            check(not astray(at, target), at, f"is a link to {target}")
             continue
         # The folder's own name is made up at random: it stands nowhere by chance.
-        _check(not _holds(file, built_in.name.encode()), at, f"names {built_in}, where it was built")
-        if at.parts[0] == "bin":
-            _check(not _begins(file, shebang(built_by)), at, f"is run by {built_by}, which built it")
+        check(not _holds(file, built_in.name.encode()), at, f"names {built_in}, where it was built")
 
 
-def _check(right: bool, at: PurePosixPath, wrong: str) -> None:  # noqa: FBT001  an assertion that stays under -O
+def check(right: bool, at: PurePosixPath, wrong: str) -> None:  # noqa: FBT001  an assertion that stays under -O
+    """Raise `SystemError_`, naming the file and what is wrong with it, unless it is `right`."""
     if not right:
         raise SystemError_(
             f"an environment for an image was not laid out well: {at} {wrong}",

@@ -37,8 +37,8 @@ def explain(output: str, requirements: Sequence[str], runtime_requires: Sequence
             place=_PLACE,
             remedy=f"choose a version of {mine.name} that works with {theirs}, or set `isolation: process`",
         )
-    blamed = ", ".join(f"`{one}`" for one in user if _names(said, one.name))
-    if not blamed and (own := next((one for one in ours if _names(said, one.name)), None)):
+    blamed = ", ".join(f"`{one}`" for one in user if names(said, one.name))
+    if not blamed and (own := next((one for one in ours if names(said, one.name)), None)):
         return EnvironmentUnsolvable(
             f"the runtime's `{own}` cannot be had for this Python and platform: {said}",
             place="environment.python",
@@ -63,12 +63,13 @@ def _clash(
     """Find a user's and a runtime's requirement in uv's reason, the same package first."""
     if "modelyard-runtime" not in said:
         return None
-    pairs = [(mine, theirs) for mine in user for theirs in ours if _names(said, mine.name)]
-    pairs = [pair for pair in pairs if _names(said, pair[1].name)]
+    pairs = [(mine, theirs) for mine in user for theirs in ours if names(said, mine.name)]
+    pairs = [pair for pair in pairs if names(said, pair[1].name)]
     return min(pairs, key=lambda pair: pair[0].name != pair[1].name, default=None)
 
 
-def _names(said: str, package: str) -> bool:
+def names(said: str, package: str) -> bool:
+    """Say whether uv's words speak of a package."""
     return re.search(rf"(?<![\w.-]){re.escape(package)}(?![\w-])", said, re.IGNORECASE) is not None
 
 

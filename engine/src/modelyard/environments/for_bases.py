@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from modelyard.api import BasePython, EnvironmentUnsolvable
 from modelyard.environments.bases import uv_platform
 from modelyard.environments.locks import LockDamaged, parse_pins, render
+from modelyard.environments.preinstalled import Preinstalled
 from modelyard.environments.records import LockRecords
 from modelyard.environments.solving import OnLine, Python, compile_lock, tell
 from modelyard.environments.wheels import RuntimeWheel
@@ -22,13 +23,15 @@ async def solve_for_base(  # noqa: PLR0913  all but two by keyword
     runtime: RuntimeWheel | None,
     home: Home,
     records: LockRecords,
+    preinstalled: Sequence[Preinstalled] = (),
     frozen: bool = False,
     refresh: bool = False,
     on_line: OnLine | None = None,
 ) -> str:
     """Return the canonical lock recorded under `key`, else (or with `refresh`) a fresh one, then recorded.
 
-    `runtime` None = the script's packages alone. `frozen` solves nothing. Raises `EnvironmentUnsolvable`.
+    `runtime` None = the script's packages alone. What is `preinstalled`, as conda's packages are, holds and is
+    not in the lock; `key` must speak of it too. `frozen` solves nothing. Raises `EnvironmentUnsolvable`.
     """
     if not refresh and (recorded := await recorded_lock(key, records, on_line)) is not None:
         return recorded
@@ -36,7 +39,9 @@ async def solve_for_base(  # noqa: PLR0913  all but two by keyword
         raise no_lock(python)
     options = ("--python", sys.executable, "--python-version", python.version)
     target = Python(python.version, (*options, "--python-platform", uv_platform(python)))
-    solved = await compile_lock(requirements, target, runtime=runtime, home=home, on_line=on_line)
+    solved = await compile_lock(
+        requirements, target, runtime=runtime, preinstalled=preinstalled, home=home, on_line=on_line
+    )
     text = render(parse_pins(solved))
     await records.save(key, text)
     return text

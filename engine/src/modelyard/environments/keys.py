@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -18,6 +19,9 @@ from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable
 from modelyard.environments.interpreters import Interpreter
 
 KEY_VERSION = 1
+_USER = re.compile(r"(?<=://)[^/@\s]*@")
+_TOKEN = re.compile(r"(https?://[^\s'\"]*?)/t/[^/\s'\"]+")
+"""What an address may hold that is nobody else's business: `user:password@`, and conda's `/t/<token>/`."""
 
 
 def spec_key(spec: EnvironmentSpec, interpreter: Interpreter, runtime_digest: str) -> str:
@@ -31,7 +35,7 @@ def spec_key(spec: EnvironmentSpec, interpreter: Interpreter, runtime_digest: st
             "runtime": runtime_digest,
             "base": spec.base,
             "requirements": normalised(spec.requirements),
-            "conda": spec.conda,
+            "conda": normalised_conda(spec.conda),
             "docker_steps": spec.docker_steps,
         }
     )
@@ -45,6 +49,39 @@ def base(interpreter: Interpreter) -> dict[str, str]:
 def normalised(lines: Iterable[str]) -> list[str]:
     """Write requirements in one way: canonical, sorted, each once."""
     return sorted({str(parsed) for line in lines if (parsed := parse(line)) is not None})
+
+
+def normalised_conda(conda: Mapping[str, object] | None) -> object:
+    """Write a conda file in one way: its own name, the order of dependencies and credentials do not count."""
+    if conda is None:
+        return None
+    return {name: _plain(part) for name, part in conda.items() if name not in ("name", "prefix")} | (
+        {"dependencies": _in_order(wanted)} if isinstance(wanted := conda.get("dependencies"), list) else {}
+    )
+
+
+def public_address(text: str) -> str:
+    """Take users, passwords and tokens out of the addresses in a text."""
+    return _TOKEN.sub(r"\1", _USER.sub("", text))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return public_address(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _in_order(wanted: list[object]) -> list[object]:
+    """Sort dependencies, and the requirements of pip below them."""
+    parts = [
+        {name: _in_order(part) if isinstance(part, list) else _plain(part) for name, part in one.items()}
+        if isinstance(one, Mapping)
+        else _plain(one)
+        for one in wanted
+    ]
+    return sorted(parts, key=canonical)
 
 
 def parse(line: str) -> Requirement | None:
@@ -88,7 +125,8 @@ def changes(old: EnvironmentSpec, new: EnvironmentSpec) -> list[str]:
     reasons = [f"requirements: {' '.join(parts)}"] if parts else []
     for name in ("python", "base", "conda", "docker_steps"):
         was, now = getattr(old, name), getattr(new, name)
-        if was != now:
+        differ = normalised_conda(was) != normalised_conda(now) if name == "conda" else was != now
+        if differ:
             reasons.append(f"{name}: {_shown(was)} -> {_shown(now)}")
     return reasons
 

@@ -7,14 +7,9 @@ the same tree, byte for byte, whatever the folder, umask, time or order of insta
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import glob
-import shutil
-import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
-from modelyard.api import BasePython, Conflict, EnvironmentUnsolvable, ModelyardError
+from modelyard.api import BasePython, EnvironmentUnsolvable, ModelyardError
 from modelyard.environments.bases import (
     Place,
     check_compiler,
@@ -31,52 +26,38 @@ from modelyard.environments.locks import Lock, only
 from modelyard.environments.settling import fix_modes, make_frame, settle
 from modelyard.environments.solving import OnLine, tell
 from modelyard.environments.steps import failure, uv_step
+from modelyard.environments.trees import making
 from modelyard.environments.wheels import RuntimeWheel
-from modelyard.processes import FileLock, disk_errors
+from modelyard.processes import disk_errors
 
-_LOCK_SECONDS = 3600.0
-"""As for environments on disk: a slow download of large wheels."""
+_MARK = PurePosixPath("pyvenv.cfg")
 
 
-async def lay_out(
+async def lay_out(  # noqa: PLR0913  all but two by keyword
     lock: Lock,
     folder: Path,
     *,
     prefix: PurePosixPath,
     python: BasePython,
     runtime: RuntimeWheel | None,
+    system_packages: bool = False,
     on_line: OnLine | None = None,
 ) -> None:
     """Make `folder` what an image with the base's `python` shall hold at `prefix`; replaces an older tree.
 
-    Installs wheels only, for the base's version and platform. `runtime` None = not in it. Raises
+    Installs wheels only, for the base's version and platform. `runtime` None = not in it. With
+    `system_packages` what is installed with the base's Python is seen there too, as conda's is. Raises
     `EnvironmentUnsolvable` where lock and base do not fit each other, `Conflict` where `folder` holds
     something else; nothing half made is ever at `folder`.
     """
-    place = Place(prefix, python)
+    place = Place(prefix, python, system_packages=system_packages)
     check_place(place, serving=runtime is not None)
     platform = uv_platform(python)
-    folder = await asyncio.to_thread(_prepare, folder)
-    compiler = await _compiler(python)
-    async with _building(folder) as building:
+    compiler = await compiler_for(python)
+    async with making(folder, mark=_MARK) as building:
         tell(on_line, f"laying out {len(lock.packages)} packages at {prefix} for {python.shown}")
         await _Installer(building, place, compiler, platform, on_line).install(lock, runtime)
         await _finish(building, place, compiler, on_line)
-        with disk_errors(folder):
-            await asyncio.to_thread(_put, building, folder)
-
-
-@contextlib.asynccontextmanager
-async def _building(folder: Path) -> AsyncIterator[Path]:
-    """Give a folder to build in, beside the place of the tree, to one at a time; nothing of it stays."""
-    async with FileLock(folder.parent / f".{folder.name}.lock", timeout_seconds=_LOCK_SECONDS):
-        await asyncio.to_thread(_sweep, folder)
-        with disk_errors(folder.parent):
-            building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_named(folder)))
-        try:
-            yield building
-        finally:
-            await asyncio.to_thread(shutil.rmtree, building, ignore_errors=True)
 
 
 class _Installer:
@@ -130,8 +111,8 @@ def _unfit(place: Place, why: str) -> EnvironmentUnsolvable:
     )
 
 
-async def _compiler(python: BasePython) -> Interpreter:
-    """Find a Python of this machine that writes the base's byte code."""
+async def compiler_for(python: BasePython) -> Interpreter:
+    """Find a Python of this machine that writes the base's byte code; raises `EnvironmentUnsolvable`."""
     try:
         found = await asyncio.to_thread(find_interpreter, python.minor, serving=False)
     except EnvironmentUnsolvable as error:
@@ -152,38 +133,3 @@ async def _finish(building: Path, place: Place, compiler: Interpreter, on_line: 
         await asyncio.to_thread(write_records, tree, place.site)
         await asyncio.to_thread(fix_modes, tree)
     await asyncio.to_thread(check_tree, tree, place, built_in=building, built_by=compiler.path)
-
-
-def _named(folder: Path) -> str:
-    return f".laying-{folder.name}-"
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed runs left; the caller holds the lock."""
-    for left in folder.parent.glob(f"{glob.escape(_named(folder))}*"):
-        # The random end has no dash: `.laying-a-b-...` is of the folder `a-b`, which others may be making.
-        if "-" not in left.name.removeprefix(_named(folder)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _prepare(folder: Path) -> Path:
-    """Make the folder's parent; raises `Conflict` where something lies that no laying out has made."""
-    if folder.is_symlink() or (folder.exists() and not _replaceable(folder)):
-        raise Conflict(
-            "something else than an environment lies there",
-            place=str(folder),
-            remedy="move it away, or choose another folder",
-        )
-    with disk_errors(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    return folder.absolute()
-
-
-def _replaceable(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / "pyvenv.cfg").is_file() or not any(folder.iterdir()))
-
-
-def _put(building: Path, folder: Path) -> None:
-    if folder.exists():
-        folder.rename(building / "older")
-    (building / "tree").rename(folder)

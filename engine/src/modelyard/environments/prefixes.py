@@ -34,7 +34,7 @@ def pyvenv_cfg(place: Place) -> str:
     """Write what makes Python take the prefix for an environment of the base's interpreter."""
     lines = {
         "home": str(place.base.path.parent),
-        "include-system-site-packages": "false",
+        "include-system-site-packages": str(place.system_packages).lower(),
         "version": place.base.version,
     }
     return "".join(f"{key} = {value}\n" for key, value in lines.items())
@@ -54,5 +54,10 @@ def leads_astray(at: PurePosixPath, target: str, place: Place) -> bool:
     """Say whether a link, at a path relative to the prefix, leads out of the tree and not to the base's Python."""
     if target == str(place.base.path):
         return at != PurePosixPath("bin/python")
-    meant = posixpath.normpath(posixpath.join(place.prefix, at.parent, target))
-    return not PurePosixPath(meant).is_relative_to(place.prefix)
+    return leads_out(at, target, place.prefix)
+
+
+def leads_out(at: PurePosixPath, target: str, prefix: PurePosixPath) -> bool:
+    """Say whether a link, at a path relative to the prefix, leads out of the tree."""
+    meant = posixpath.normpath(posixpath.join(prefix, at.parent, target))
+    return not PurePosixPath(meant).is_relative_to(prefix)

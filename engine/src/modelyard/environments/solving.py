@@ -13,6 +13,7 @@ from modelyard.environments.conflicts import explain
 from modelyard.environments.interpreters import Interpreter
 from modelyard.environments.keys import normalised, spec_key
 from modelyard.environments.locks import Lock, LockDamaged, make_lock, without
+from modelyard.environments.preinstalled import Preinstalled, constrained, explained
 from modelyard.environments.records import LockRecords
 from modelyard.environments.uv import OPTIONS, uv_binary, uv_environment
 from modelyard.environments.wheels import NAME, RuntimeWheel
@@ -97,9 +98,14 @@ async def compile_lock(
     *,
     runtime: RuntimeWheel | None,
     home: Home,
+    preinstalled: Sequence[Preinstalled] = (),
     on_line: OnLine | None = None,
 ) -> str:
-    """Have uv solve requirements, with the runtime's or without; gives its text less the runtime itself."""
+    """Have uv solve requirements, with the runtime's or without; gives its text less the runtime itself.
+
+    What is `preinstalled`, as conda's packages are, holds: nothing is locked that needs it otherwise, and it is
+    not in the lock itself.
+    """
     with disk_errors(home.cache):
         home.cache.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=home.cache, prefix="solving-")
@@ -115,6 +121,7 @@ async def compile_lock(
             [
                 *(uv_binary(), *OPTIONS, "pip", "compile", wanted.name, *_COMPILE),
                 *(*python.options, "--output-file", solved.name),
+                *constrained(preinstalled, Path(name)),
             ],
             cwd=Path(name),
             env=uv_environment(),
@@ -122,7 +129,8 @@ async def compile_lock(
             on_line=on_line,
         )
         if done.status != 0:
-            raise explain(done.output_tail, requirements, runtime.requires if runtime else ())
+            error = explain(done.output_tail, requirements, runtime.requires if runtime else ())
+            raise explained(error, preinstalled)
         return without(solved.read_text(encoding="utf-8"), NAME)
 
 

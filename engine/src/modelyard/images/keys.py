@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import attrs
 
 from modelyard.api import EnvironmentSpec, PipLayer, Platform
-from modelyard.environments import changes, digest, normalised, parse_pins
+from modelyard.environments import changes, digest, normalised, normalised_conda, parse_pins
 
 KEY_VERSION = 1
 """A change of either rule is a new version: old images are then simply never hit."""
@@ -42,7 +42,7 @@ def image_spec_key(inputs: Inputs, *, runtime: Iterable[str] = ()) -> str:
             "docker_steps": spec.docker_steps,
             "python": spec.python,
             "requirements": normalised(spec.requirements),
-            "conda": spec.conda,
+            "conda": normalised_conda(spec.conda),
             "runtime": sorted(runtime),
         }
     )

@@ -75,6 +75,11 @@ class Home:
         return self.cache / "environments"
 
     @property
+    def conda(self) -> Path:
+        """Packages of conda, and what their channels list."""
+        return self.cache / "conda"
+
+    @property
     def controller_socket(self) -> Path:
         """The management API."""
         return self.run / "controller.sock"
