@@ -36,8 +36,20 @@ from modelyard.api import (
 from modelyard.controller.artifacts import bases, images
 from modelyard.controller.artifacts.images import ImageMaker, platform_for
 from modelyard.controller.ports import Built
+from modelyard.environments import CondaLock, CondaPlatform, CondaSpec, Preinstalled
 from modelyard.host import load
-from modelyard.images import ENVIRONMENT, ImageArrangement, Inputs, ServiceParts, Shelves, describe
+from modelyard.images import (
+    ENVIRONMENT,
+    BaseFacts,
+    CondaFacts,
+    Ground,
+    ImageArrangement,
+    Inputs,
+    ServiceParts,
+    Shelves,
+    describe,
+)
+from modelyard.images.descriptions import describe_conda
 from modelyard.processes import Home, find_home
 from modelyard.store import RevisionRecord
 from modelyard.testing import InMemoryRegistry, plugin_from
@@ -60,6 +72,7 @@ class Builder:
     maturity: Maturity = Maturity.STABLE
     refusal: Refusal | None = None
     failure: Exception | None = None
+    conda: CondaFacts = attrs.field(factory=lambda: CondaFacts(None, ()))
     orders: list[BuildOrder] = attrs.field(factory=list)
 
     def can_build(self, order: BuildOrder) -> Refusal | None:
@@ -73,7 +86,7 @@ class Builder:
         return await put_image(
             site.workspace,
             [layer({"made": order.tag.encode()})],
-            labels=order.labels,
+            labels={**order.labels, **(describe_conda(self.conda) if order.conda else {})},
             repository=order.repository,
             tag=order.tag,
         )
@@ -90,6 +103,7 @@ class Yard:
     events: list[object] = attrs.field(factory=list)
     lines: list[str] = attrs.field(factory=list)
     parts: list[ServiceParts] = attrs.field(factory=list)
+    grounds: list[Ground] = attrs.field(factory=list)
 
     def maker(self, settings: ImageSettings | None = None, **hooks: Any) -> ImageMaker:
         def hear(event: object) -> None:
@@ -126,15 +140,15 @@ class Yard:
 def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yard:
     made = Yard(find_home({"MODELYARD_HOME": str(tmp_path)}))
 
-    async def arrange(inputs: Inputs, pythons: Any, isolation: str, *, desk: Any) -> ImageArrangement:
+    async def arrange(inputs: Inputs, ground: Ground, isolation: str, *, desk: Any) -> ImageArrangement:
         del desk
         assert isinstance(inputs, Inputs)
-        assert tuple(pythons) == (PYTHON,)
+        made.grounds.append(ground)
         kind: Any = "thread" if isolation == "auto" else isolation
         return ImageArrangement(kind, (PIP,), why="")
 
-    async def pythons_of(*_: object) -> tuple[BasePython, ...]:
-        return (PYTHON,)
+    async def facts_of(*_: object) -> BaseFacts:
+        return BaseFacts("x86_64", "glibc-2.36", (PYTHON,))
 
     async def build_service(parts: ServiceParts, *_: object, **more: Any) -> Descriptor:
         made.parts.append(parts)
@@ -144,7 +158,7 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yard:
     monkeypatch.setattr(images, "arrange_image", arrange)
     monkeypatch.setattr(images, "build_service", build_service)
     monkeypatch.setattr(images, "bundled_runtime", lambda: None)
-    monkeypatch.setattr(bases, "pythons_of", pythons_of)
+    monkeypatch.setattr(bases, "facts_of", facts_of)
     asyncio.run(put_image(made.registry, [layer({"a": b"a"})]))
     return made
 
@@ -207,6 +221,45 @@ def test_docker_steps_are_done_to_the_base_first(yard: Yard):
     assert environment.base.repository == "images/bases"
     assert environment.docker_steps == ()
     assert environment.tag == built.key != yard.build(yard.maker()).key
+
+
+@pytest.fixture
+def conda(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A conda file, whose lock is always the same."""
+
+    async def solve_conda(spec: CondaSpec, platform: CondaPlatform, **_: Any) -> CondaLock:
+        assert (spec.channels, spec.pip) == (("company",), ("scipy",))
+        assert platform.glibc == "2.36"
+        return CondaLock("k", "linux-64", "2.36", ())
+
+    monkeypatch.setattr(bases, "solve_conda", solve_conda)
+    yard.builder.conda = CondaFacts(attrs.evolve(PYTHON, version="3.11.9"), (Preinstalled("mathy", "1"),))
+    return {"channels": ["company"], "dependencies": ["python=3.11", {"pip": ["scipy"]}]}
+
+
+def test_conda_packages_are_laid_on_the_base_and_what_pip_installs_on_them(yard: Yard, conda: dict[str, Any]):
+    built = yard.build(yard.maker(), conda=conda, docker_steps=("RUN true",))
+    steps, below, environment = yard.builder.orders
+    assert [one.repository for one in (steps, below, environment)] == [
+        "images/bases",
+        "images/conda",
+        "images/environments",
+    ]
+    assert below.base.repository == "images/bases"
+    assert environment.base.repository == "images/conda"
+    assert below.conda is not None
+    assert below.conda.file == conda
+    assert yard.grounds[0].conda == yard.builder.conda
+    assert built.key != yard.build(yard.maker(), conda=conda).key
+
+
+def test_a_plan_builds_nothing_and_says_what_it_waits_for(yard: Yard, conda: dict[str, Any]):
+    seen = asyncio.run(yard.maker().look(yard.spec(conda=conda), HERE, yard.registry))
+    assert (seen.key, seen.cached) == ("", False)
+    assert "conda packages was not built yet" in seen.why
+    assert yard.builder.orders == []
+    yard.build(yard.maker(), conda=conda)
+    assert asyncio.run(yard.maker().look(yard.spec(conda=conda), HERE, yard.registry)).cached
 
 
 def test_an_order_that_no_builder_takes_is_refused_with_every_reason(yard: Yard):

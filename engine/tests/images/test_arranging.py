@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 import pytest
 from modelyard.api import BasePython, EnvironmentSpec, EnvironmentUnsolvable, ImageUnbuildable, Platform
-from modelyard.environments import RuntimeWheel
-from modelyard.images import Desk, ImageArrangement, Inputs, arrange_image, arranging
+from modelyard.environments import Preinstalled, RuntimeWheel
+from modelyard.images import CondaFacts, Desk, Ground, ImageArrangement, Inputs, arrange_image, arranging
 from modelyard.processes import find_home
 
 PY311 = BasePython(PurePosixPath("/usr/bin/python3.11"), "3.11.7", "cp311", "glibc-2.36", "x86_64", True)
@@ -39,10 +39,14 @@ class Solver:
     clashes: bool = False
     unsolvable: bool = False
     solved: list[tuple[str, bool, str]] = attrs.field(factory=list)
+    keys: list[str] = attrs.field(factory=list)
+    there: list[tuple[str, ...]] = attrs.field(factory=list)
 
     async def __call__(self, requirements: Any, python: BasePython, **more: Any) -> str:
         with_runtime = more["runtime"] is not None
         self.solved.append((" ".join(requirements), with_runtime, python.version))
+        self.keys.append(more["key"])
+        self.there.append(tuple(one.name for one in more["preinstalled"]))
         if requirements and (self.unsolvable or (self.clashes and with_runtime)):
             raise CLASH
         await more["records"].save(more["key"], "lock")
@@ -62,11 +66,17 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def arrange(
-    desk: Desk, isolation: Any = "auto", *pythons: BasePython, python: str | None = None
+    desk: Desk,
+    isolation: Any = "auto",
+    *pythons: BasePython,
+    python: str | None = None,
+    ground: Ground | None = None,
 ) -> ImageArrangement:
     spec = EnvironmentSpec(base="python:3", python=python, requirements=("numpy",))
     inputs = Inputs(Platform("linux", "amd64"), "sha256:1", spec)
-    return asyncio.run(arrange_image(inputs, pythons or (PY311,), isolation, desk=desk))
+    return asyncio.run(
+        arrange_image(inputs, ground or Ground("k", pythons or (PY311,)), isolation, desk=desk)
+    )
 
 
 def prefixes(arrangement: ImageArrangement) -> list[tuple[str, str, bool]]:
@@ -135,3 +145,33 @@ def test_a_base_without_the_python_asked_for_is_refused(solver: Solver, desk: De
     del solver
     with pytest.raises(ImageUnbuildable, match=r"no Python 3\.12"):
         arrange(desk, python="3.12")
+
+
+CONDA = attrs.evolve(PY311, path=PurePosixPath("/opt/modelyard/conda/bin/python3.11"), version="3.11.9")
+
+
+def test_packages_on_top_of_condas_see_them_and_run_on_its_python(solver: Solver, desk: Desk):
+    ground = Ground("k", (PY311,), CondaFacts(CONDA, (Preinstalled("mathy", "1"),)))
+    (pip,) = arrange(desk, ground=ground).pips
+    assert (pip.python, pip.system_packages) == (CONDA, True)
+    assert solver.there == [("mathy",)]
+
+
+def test_the_server_beside_a_script_sees_nothing_of_condas(solver: Solver, desk: Desk):
+    ground = Ground("k", (PY311,), CondaFacts(CONDA, (Preinstalled("mathy", "1"),)))
+    server, script = arrange(desk, "process", ground=ground).pips
+    assert (server.system_packages, script.system_packages) == (False, True)
+    assert solver.there == [(), ("mathy",)]
+
+
+def test_conda_packages_without_a_python_leave_the_bases(solver: Solver, desk: Desk):
+    ground = Ground("k", (PY311,), CondaFacts(None, ()))
+    (pip,) = arrange(desk, ground=ground).pips
+    assert (pip.python, pip.system_packages) == (PY311, False)
+    assert solver.there == [()]
+
+
+def test_what_was_solved_on_one_ground_is_not_taken_on_another(solver: Solver, desk: Desk):
+    arrange(desk, ground=Ground("a", (PY311,)))
+    arrange(desk, ground=Ground("b", (PY311,)))
+    assert len(set(solver.keys)) == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from modelyard.api import BasePython, ImageUnbuildable, Platform, Registry
-from modelyard.images import Repository, find_base, pythons_of, scanning
+from modelyard.images import BaseFacts, Repository, facts_of, find_base, scanning
 from modelyard.images.layers import GZIP_TYPE, TAR_TYPE, ZSTD_TYPE
 from modelyard.images.pythons import choose_python
 from modelyard.testing import InMemoryRegistry
@@ -44,13 +44,26 @@ def find(
     media_type: str = TAR_TYPE,
     registry: Registry | None = None,
 ) -> tuple[BasePython, ...]:
+    return look(
+        tmp_path, *layers, path=path, platform=platform, media_type=media_type, registry=registry
+    ).pythons
+
+
+def look(
+    tmp_path: Path,
+    *layers: Members,
+    path: str = "",
+    platform: Platform = AMD64,
+    media_type: str = TAR_TYPE,
+    registry: Registry | None = None,
+) -> BaseFacts:
     registry = registry or InMemoryRegistry()
     variables = [f"PATH={path}"] if path else []
 
-    async def case() -> tuple[BasePython, ...]:
+    async def case() -> BaseFacts:
         await put_image(registry, [layer(one) for one in layers], media_type=media_type, variables=variables)
         source = Repository(registry, BASES)
-        return await pythons_of(await find_base(source, "3", platform), source, platform, tmp_path / "bases")
+        return await facts_of(await find_base(source, "3", platform), source, platform, tmp_path / "bases")
 
     return asyncio.run(case())
 
@@ -131,6 +144,10 @@ def test_an_image_without_glibc_says_so(tmp_path: Path):
     assert python.libc == ""
 
 
+def test_an_image_without_a_python_has_its_glibc_all_the_same(tmp_path: Path):
+    assert look(tmp_path, LIBC) == BaseFacts("x86_64", "glibc-2.36", ())
+
+
 def test_an_image_for_another_processor_has_that_ones_python(tmp_path: Path):
     (python,) = find(tmp_path, BUILT, platform=AMD64)
     assert python.machine == "x86_64"
@@ -153,7 +170,7 @@ def test_a_damaged_layer_is_told_with_its_digest(tmp_path: Path):
         source = Repository(registry, BASES)
         base = await find_base(source, "3", AMD64)
         with pytest.raises(ImageUnbuildable, match="damaged") as raised:
-            await pythons_of(base, source, AMD64, tmp_path)
+            await facts_of(base, source, AMD64, tmp_path)
         assert base.layers[0].digest in raised.value.place
 
     asyncio.run(case())

@@ -36,6 +36,7 @@ from modelyard.images import (
     describe,
     find_base,
 )
+from modelyard.processes import find_home
 from modelyard.testing import InMemoryRegistry
 
 from engine.tests.images.layering import layer, put_image
@@ -70,7 +71,7 @@ class Bench:
             labels=describe(Inputs(AMD64, made.digest, EnvironmentSpec()), [pip], KEY),
         )
         site = BuildSite(self.registry, self.registry, self._fresh("environment"), lambda _: None)
-        return await Assembler().build(order, site)
+        return await assembler().build(order, site)
 
     async def service(self, **changed: Any) -> Descriptor:
         """Build the service's image upon it."""
@@ -98,6 +99,10 @@ class Bench:
         folder = self.work / f"{name}-{len(list(self.work.iterdir()))}"
         folder.mkdir()
         return folder
+
+
+def assembler() -> Assembler:
+    return Assembler(find_home({"MODELYARD_HOME": "/nowhere"}))
 
 
 def names(content: bytes) -> set[str]:
@@ -229,10 +234,10 @@ def test_an_image_that_holds_no_environment_is_no_ground_for_a_service(bench: Be
 
 def test_docker_steps_are_nothing_that_layers_can_do():
     order = BuildOrder(AMD64, ImageRef("r", "b", "d"), "images/bases", "t", docker_steps=("RUN true",))
-    refusal = Assembler().can_build(order)
+    refusal = assembler().can_build(order)
     assert refusal is not None
     assert refusal.code == "steps_need_docker"
-    assert Assembler().can_build(attrs.evolve(order, docker_steps=())) is None
+    assert assembler().can_build(attrs.evolve(order, docker_steps=())) is None
 
 
 def test_places_in_layers_have_no_leading_slash():

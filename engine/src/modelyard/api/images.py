@@ -67,10 +67,14 @@ class PipLayer:
 
 @attrs.frozen
 class CondaLayer:
-    """Conda packages at `prefix`; `lock` is the canonical text of what was solved."""
+    """Conda packages at `prefix`; `lock` is the canonical text of what was solved.
+
+    `file` is the conda file as it was written, with its channels' credentials: shown to the channels alone.
+    """
 
     prefix: PurePosixPath
     lock: str
+    file: Mapping[str, object] = attrs.field(factory=dict, repr=False)
 
 
 @attrs.frozen

@@ -27,7 +27,7 @@ def offer_targets() -> list[Target]:
 @hookimpl
 def offer_image_builders() -> list[ImageBuilder]:
     """Offer the builder that needs no daemon."""
-    return [Assembler()]
+    return [Assembler(find_home(os.environ))]
 
 
 @hookimpl

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -10,6 +9,7 @@ import attrs
 
 from modelyard.api import BasePython, EnvironmentUnsolvable, OnLine, PipLayer
 from modelyard.environments import LockRecords, RuntimeWheel, check_base, solve_for_base
+from modelyard.images.descriptions import CondaFacts
 from modelyard.images.keys import Inputs, image_spec_key
 from modelyard.images.places import ENVIRONMENT, SCRIPT_ENVIRONMENT
 from modelyard.images.pythons import choose_python
@@ -31,6 +31,18 @@ class Desk:
 
 
 @attrs.frozen
+class Ground:
+    """What packages of pip are solved for: the Pythons there are, and what conda installed before.
+
+    `key` tells it from any other ground: a base with what was done to it.
+    """
+
+    key: str
+    pythons: tuple[BasePython, ...]
+    conda: CondaFacts | None = None
+
+
+@attrs.frozen
 class ImageArrangement:
     """`why` says what kept the script out of the server's process."""
 
@@ -41,7 +53,7 @@ class ImageArrangement:
 
 async def arrange_image(
     inputs: Inputs,
-    pythons: Sequence[BasePython],
+    ground: Ground,
     isolation: Literal["auto", "thread", "process"],
     *,
     desk: Desk,
@@ -51,7 +63,7 @@ async def arrange_image(
     Raises `ImageUnbuildable` where the base has no such Python, `EnvironmentUnsolvable` where packages do not
     resolve, with the runtime's or alone.
     """
-    arranger = _Arranger(inputs, tuple(pythons), desk)
+    arranger = _Arranger(inputs, ground, desk)
     if isolation == "thread":
         return await arranger.together()
     if isolation == "process":
@@ -71,30 +83,27 @@ async def arrange_image(
 @attrs.frozen
 class _Arranger:
     inputs: Inputs
-    pythons: tuple[BasePython, ...]
+    ground: Ground
     desk: Desk
 
     async def together(self) -> ImageArrangement:
-        python = self._python(self.inputs.spec.python, serving=True)
+        python = self._python(serving=True)
         check_base(python, ENVIRONMENT, serving=True)
-        lock = await self._solve(self.inputs, python, with_runtime=True)
-        return ImageArrangement("thread", (_layer(ENVIRONMENT, python, lock, serving=True),))
+        return ImageArrangement("thread", (await self._layer(ENVIRONMENT, python, serving=True),))
 
     async def alone(self, why: str) -> ImageArrangement:
-        server, script = self._server_python(), self._python(self.inputs.spec.python, serving=False)
+        server, script = self._server_python(), self._python(serving=False)
         check_base(server, ENVIRONMENT, serving=True)
         check_base(script, SCRIPT_ENVIRONMENT, serving=False)
-        front = await self._solve(self._of_server(), server, with_runtime=True)
-        own = await self._solve(self.inputs, script, with_runtime=False)
         pips = (
-            _layer(ENVIRONMENT, server, front, serving=True),
-            _layer(SCRIPT_ENVIRONMENT, script, own, serving=False),
+            await self._layer(ENVIRONMENT, server, serving=True, own=False),
+            await self._layer(SCRIPT_ENVIRONMENT, script, serving=False),
         )
         return ImageArrangement("process", pips, why)
 
     async def why_not_together(self) -> str | None:
         """Say what is known to keep them apart, without resolving anything; None = nothing is."""
-        python = self._python(self.inputs.spec.python, serving=True)
+        python = self._python(serving=True)
         try:
             check_base(python, ENVIRONMENT, serving=True)
         except EnvironmentUnsolvable as error:
@@ -107,8 +116,8 @@ class _Arranger:
 
     def _server_python(self) -> BasePython:
         """Take the script's Python where the server can run in it, else any of the base's that it can."""
-        script = self._python(self.inputs.spec.python, serving=True)
-        for python in (script, *self.pythons):
+        script = self._python(serving=True)
+        for python in (script, *self.ground.pythons):
             try:
                 check_base(python, ENVIRONMENT, serving=True)
             except EnvironmentUnsolvable:
@@ -116,35 +125,43 @@ class _Arranger:
             return python
         return script  # it is refused with its own reason
 
-    def _python(self, wanted: str | None, *, serving: bool) -> BasePython:
+    def _python(self, *, serving: bool) -> BasePython:
+        """Choose the script's: conda's, where it has one, was asked for there."""
+        if self.ground.conda is not None and self.ground.conda.python is not None:
+            return self.ground.conda.python
         base = self.inputs.spec.base or self.inputs.base
-        return choose_python(self.pythons, wanted, serving=serving, base=base)
+        return choose_python(self.ground.pythons, self.inputs.spec.python, serving=serving, base=base)
 
-    def _of_server(self) -> Inputs:
-        """The server's own environment has nothing of the user's, so all services on a base share its lock."""
-        empty = attrs.evolve(self.inputs.spec, requirements=(), conda=None, python=None)
-        return attrs.evolve(self.inputs, spec=empty)
-
-    async def _solve(self, inputs: Inputs, python: BasePython, *, with_runtime: bool) -> str:
-        runtime = self.desk.runtime if with_runtime else None
-        return await solve_for_base(
+    async def _layer(
+        self, prefix: PurePosixPath, python: BasePython, *, serving: bool, own: bool = True
+    ) -> PipLayer:
+        """Solve what lies at a prefix: the script's `own` packages, the server's where it is `serving`."""
+        conda = self.ground.conda if own else None
+        on_top = conda is not None and conda.python == python
+        runtime = self.desk.runtime if serving else None
+        inputs = self._solved_for(own=own)
+        lock = await solve_for_base(
             inputs.spec.requirements,
             python,
-            key=self._key(inputs, runtime.requires if runtime else ()),
+            key=image_spec_key(inputs, runtime=runtime.requires if runtime else ()),
             runtime=runtime,
             home=self.desk.home,
             records=self.desk.records,
+            preinstalled=conda.preinstalled if conda is not None and on_top else (),
             frozen=self.desk.frozen,
             refresh=self.desk.refresh,
             on_line=self.desk.on_line,
         )
+        return PipLayer(prefix, python, lock, serving=serving, system_packages=on_top)
 
-    def _key(self, inputs: Inputs, runtime: Iterable[str]) -> str:
-        return image_spec_key(inputs, runtime=runtime)
+    def _solved_for(self, *, own: bool) -> Inputs:
+        """Say what is asked for on this ground; the server's own has nothing of the user's, so services share it."""
+        inputs = attrs.evolve(self.inputs, base=self.ground.key)
+        if own:
+            return inputs
+        empty = attrs.evolve(inputs.spec, requirements=(), conda=None, python=None)
+        return attrs.evolve(inputs, spec=empty)
 
     def _conflict_key(self) -> str:
-        return f"{self._key(self.inputs, self.desk.runtime.requires)}.conflict"
-
-
-def _layer(prefix: PurePosixPath, python: BasePython, lock: str, *, serving: bool) -> PipLayer:
-    return PipLayer(prefix=prefix, python=python, lock=lock, serving=serving)
+        key = image_spec_key(self._solved_for(own=True), runtime=self.desk.runtime.requires)
+        return f"{key}.conflict"

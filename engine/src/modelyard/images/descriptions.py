@@ -13,13 +13,14 @@ from typing import Any
 import attrs
 
 from modelyard.api import BasePython, EnvironmentSpec, ImageUnbuildable, PipLayer, Platform
-from modelyard.environments import canonical, normalised
+from modelyard.environments import Preinstalled, canonical, normalised, normalised_conda
 from modelyard.images.images import Base
 from modelyard.images.keys import Inputs
 
 INPUTS = "dev.modelyard.inputs"
 ENVIRONMENTS = "dev.modelyard.environments"
 KEY = "dev.modelyard.key"
+CONDA_FACTS = "dev.modelyard.conda"
 _VERSION = 1
 
 
@@ -30,6 +31,37 @@ class Inside:
     prefix: PurePosixPath
     python: BasePython
     serving: bool
+
+
+@attrs.frozen
+class CondaFacts:
+    """What conda packages offer to packages of pip on top: a Python (None = the base's), and what is there."""
+
+    python: BasePython | None
+    preinstalled: tuple[Preinstalled, ...]
+
+
+def describe_conda(facts: CondaFacts) -> dict[str, str]:
+    """Write the label of an image that has conda packages."""
+    python = facts.python and {**attrs.asdict(facts.python), "path": str(facts.python.path)}
+    there = [attrs.asdict(one) for one in facts.preinstalled]
+    return {CONDA_FACTS: canonical({"version": _VERSION, "python": python, "preinstalled": there}).decode()}
+
+
+def conda_of(base: Base) -> CondaFacts:
+    """Read what an image's conda packages offer. Raises `ImageUnbuildable` for images that do not say so."""
+    try:
+        document = _versioned(_labels(base)[CONDA_FACTS])
+        raw = document["python"]
+        python = BasePython(**{**raw, "path": PurePosixPath(raw["path"])}) if raw else None
+        there = tuple(_preinstalled(one) for one in document["preinstalled"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ImageUnbuildable(
+            f"the image does not say what its conda packages are: {error}",
+            place=base.name,
+            remedy="remove it with `engine images prune` and let the engine build it",
+        ) from error
+    return CondaFacts(python, there)
 
 
 def describe(inputs: Inputs, pips: Sequence[PipLayer], key: str) -> dict[str, str]:
@@ -88,7 +120,7 @@ def _inputs(inputs: Inputs) -> str:
             "base_name": spec.base,
             "python": spec.python,
             "requirements": normalised(spec.requirements),
-            "conda": spec.conda,
+            "conda": normalised_conda(spec.conda),
             "docker_steps": list(spec.docker_steps),
         }
     ).decode()
@@ -104,6 +136,10 @@ def _environments(pips: Sequence[PipLayer]) -> str:
         for one in pips
     ]
     return canonical({"version": _VERSION, "environments": found}).decode()
+
+
+def _preinstalled(raw: Mapping[str, Any]) -> Preinstalled:
+    return Preinstalled(raw["name"], raw["version"], tuple(raw["extras"]), tuple(raw["requires"]))
 
 
 def _inside(raw: Mapping[str, Any]) -> Inside:

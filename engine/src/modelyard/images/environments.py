@@ -9,10 +9,13 @@ from modelyard.api import BuildOrder, BuildSite, Descriptor, Maturity, PipLayer,
 from modelyard.environments import lay_out, lock_of
 from modelyard.images.assembling import assemble
 from modelyard.images.bases import find_base
+from modelyard.images.conda import conda_variables, lay_out_layer
+from modelyard.images.descriptions import describe_conda
 from modelyard.images.entries import Entry
-from modelyard.images.images import Addition, Image, Part, Repository
+from modelyard.images.images import Addition, Image, Part, Repository, Start
 from modelyard.images.places import in_image
 from modelyard.images.trees import list_tree
+from modelyard.processes import Home
 
 NAME = "assemble"
 
@@ -22,6 +25,9 @@ class Assembler:
 
     name = NAME
     maturity = Maturity.BETA
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
 
     def can_build(self, order: BuildOrder) -> Refusal | None:
         """Refuse what runs a script of somebody's."""
@@ -39,7 +45,13 @@ class Assembler:
         source = Repository(site.base, order.base.repository)
         base = await find_base(source, order.base.digest, order.platform)
         additions = [await _environment(layer, site) for layer in order.pips]
-        image = Image(base, additions, order.title, labels=order.labels)
+        labels, variables = dict(order.labels), dict[str, str]()
+        if order.conda is not None:
+            conda = await lay_out_layer(order.conda, site, self._home)
+            additions.append(conda.addition)
+            labels |= describe_conda(conda.facts)
+            variables = conda_variables(base, order.conda.prefix)
+        image = Image(base, additions, order.title, start=Start(variables=variables), labels=labels)
         site.on_line(f"packing and pushing {len(image.additions)} layers on {base.name}")
         return await assemble(
             image,
@@ -58,6 +70,7 @@ async def _environment(layer: PipLayer, site: BuildSite) -> Addition:
         prefix=layer.prefix,
         python=layer.python,
         runtime=None,
+        system_packages=layer.system_packages,
         on_line=site.on_line,
     )
     return Addition(Part.ENVIRONMENT, await asyncio.to_thread(_list, tree, layer))

@@ -40,10 +40,11 @@ class Base:
 class Part(enum.IntEnum):
     """What a layer is for, in the order in which layers lie: the most stable lowest."""
 
-    ENVIRONMENT = 1
-    RUNTIME = 2
-    MODELS = 3
-    CODE = 4
+    CONDA = 1
+    ENVIRONMENT = 2
+    RUNTIME = 3
+    MODELS = 4
+    CODE = 5
 
 
 @attrs.frozen

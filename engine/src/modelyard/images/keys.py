@@ -74,6 +74,19 @@ def steps_key(base: str, docker_steps: Iterable[str]) -> str:
     )
 
 
+def conda_key(base: str, docker_steps: Iterable[str], lock: str) -> str:
+    """Return the hex key of a base (its digest) with conda packages on it; `lock` is the lock's canonical text."""
+    return digest(
+        {
+            "kind": "image-conda",
+            "version": KEY_VERSION,
+            "base": base,
+            "docker_steps": list(docker_steps),
+            "lock": lock,
+        }
+    )
+
+
 def _pip(layer: PipLayer) -> dict[str, object]:
     return {
         "prefix": str(layer.prefix),

@@ -19,6 +19,8 @@ ENVIRONMENT_IMAGES = "images/environments"
 """The repository, in every registry, of images that hold an environment on a base; tags are lock keys."""
 BASE_IMAGES = "images/bases"
 """The repository of bases that docker steps were done to; tags are keys of base and steps."""
+CONDA_IMAGES = "images/conda"
+"""The repository of bases with conda packages on them; tags are keys of base and lock."""
 _LOCK_SECONDS = 3600.0
 """Whoever comes second waits as long as a large image may take."""
 log = logging.getLogger(__name__)

@@ -23,8 +23,8 @@ def find_pythons(contents: Contents, config: Mapping[str, Any], platform: Platfo
 
     One whose release cannot be told is left out; `libc` is empty where the image has no glibc.
     """
-    machine = _MACHINES.get(platform.architecture, platform.architecture)
-    libc = _libc(contents, machine)
+    machine = machine_of(platform)
+    libc = find_libc(contents, machine)
     found: dict[str, BasePython] = {}
     for path in _on_path(contents, config):
         actual = contents.resolve(path)
@@ -44,6 +44,11 @@ def find_pythons(contents: Contents, config: Mapping[str, Any], platform: Platfo
             shared_libpython=_shared(contents, actual, minor[1], machine) is not None,
         )
     return tuple(found.values())
+
+
+def machine_of(platform: Platform) -> str:
+    """Name a platform's processor as the system does: `x86_64`."""
+    return _MACHINES.get(platform.architecture, platform.architecture)
 
 
 def choose_python(found: Sequence[BasePython], wanted: str | None, *, serving: bool, base: str) -> BasePython:
@@ -69,7 +74,7 @@ def choose_python(found: Sequence[BasePython], wanted: str | None, *, serving: b
 
 def _on_path(contents: Contents, config: Mapping[str, Any]) -> Iterator[str]:
     """Give the places where a Python may be: the plain names first, so that they decide."""
-    folders = [one.strip("/") for one in _path(config).split(":") if one.startswith("/")]
+    folders = [one.strip("/") for one in path_of(config).split(":") if one.startswith("/")]
     for name in ("python3", "python"):
         for folder in folders:
             actual = contents.resolve(f"{folder}/{name}")
@@ -88,7 +93,8 @@ def _nearest(contents: Contents, actual: str, folders: Sequence[str]) -> str:
     return next((path for path in here if contents.resolve(path) == actual), actual)
 
 
-def _path(config: Mapping[str, Any]) -> str:
+def path_of(config: Mapping[str, Any]) -> str:
+    """Give the PATH of an image by its configuration."""
     running: Mapping[str, Any] = config.get("config") or {}
     variables = dict(line.partition("=")[::2] for line in running.get("Env") or ())
     return variables.get("PATH") or _DEFAULT_PATH
@@ -114,7 +120,8 @@ def _shared(contents: Contents, python: str, minor: str, machine: str) -> str | 
     return next((path for path in paths if contents.traits(path) is not None), None)
 
 
-def _libc(contents: Contents, machine: str) -> str:
+def find_libc(contents: Contents, machine: str) -> str:
+    """Give the glibc of an image, as `glibc-2.36`; empty where it has none."""
     folders = (
         "lib64",
         f"lib/{machine}-linux-gnu",

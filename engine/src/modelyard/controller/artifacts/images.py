@@ -22,7 +22,7 @@ from modelyard.api import (
     Unavailable,
 )
 from modelyard.control import wish
-from modelyard.controller.artifacts.bases import BaseFinder, Ground
+from modelyard.controller.artifacts.bases import BaseFinder, Errand, Footing
 from modelyard.controller.artifacts.building import ImageBuilding
 from modelyard.controller.artifacts.extras import with_extra_requirements
 from modelyard.controller.artifacts.looks import LOOK_SECONDS, Look, postponed
@@ -60,7 +60,7 @@ ARCHITECTURE = "kubernetes.io/arch"
 
 @attrs.frozen
 class _Solved:
-    ground: Ground
+    footing: Footing
     arrangement: ImageArrangement
     key: str
 
@@ -88,7 +88,7 @@ class ImageMaker:
             on_line(f"a plugin names the image {source.name}@{base.digest[:19]}")
             image = await self._service(revision, base, source, registry, wheel, on_line)
             return _built(base.digest.removeprefix("sha256:"), image, base)
-        solved = await self._solve(spec, platform, registry, wheel, on_line)
+        solved = await self._solve(spec, platform, self._errand(registry, wheel, on_line))
         found = await self._environment(solved, spec, registry, on_line)
         base = await find_base(found.repository, found.manifest.digest, platform)
         image = await self._service(revision, base, found.repository, registry, wheel, on_line)
@@ -96,7 +96,7 @@ class ImageMaker:
         return attrs.evolve(_built(solved.key, image, base), isolation_why=why)
 
     async def look(self, spec: ServiceSpec, places: tuple[Candidate, ...], registry: Registry) -> Look:
-        """Find out what a deploy would do; solves what was never solved, and builds nothing but a base."""
+        """Find out what a deploy would do; solves what was never solved, and builds nothing."""
         spec = await _whole(spec, Path(spec.code.source))
         asked, platform = wish(spec), platform_for(places)
         wheel = await asyncio.to_thread(bundled_runtime)
@@ -105,7 +105,8 @@ class ImageMaker:
                 if (named := await self._named(spec, platform)) is not None:
                     built = _built(named[1].digest, None, named[1])
                     return Look(built.key, cached=True, isolation=built.isolation, why="a plugin's image")
-                solved = await self._solve(spec, platform, registry, wheel, lambda _: None)
+                errand = attrs.evolve(self._errand(registry, wheel, lambda _: None), build=False)
+                solved = await self._solve(spec, platform, errand)
                 found = await find_image(solved.key, self._shelves(registry))
         except (TimeoutError, Unavailable) as error:
             return postponed(asked.isolation, error)
@@ -124,34 +125,33 @@ class ImageMaker:
         environments_of(base)
         return source, base
 
-    async def _solve(
-        self,
-        spec: ServiceSpec,
-        platform: Platform,
-        registry: Registry,
-        wheel: RuntimeWheel,
-        on_line: OnLine,
-    ) -> _Solved:
-        ground = await self._bases.find(spec.environment, platform, self._shelves(registry), on_line)
+    async def _solve(self, spec: ServiceSpec, platform: Platform, errand: Errand) -> _Solved:
+        footing = await self._bases.find(spec.environment, platform, errand)
+        arrangement = await arrange_image(
+            footing.inputs, footing.ground, wish(spec).isolation, desk=errand.desk
+        )
+        steps = spec.environment.docker_steps
+        key = image_lock_key(footing.inputs.base, steps, arrangement.pips, conda=footing.conda_lock)
+        return _Solved(footing, arrangement, key)
+
+    def _errand(self, registry: Registry, wheel: RuntimeWheel, on_line: OnLine) -> Errand:
         desk = Desk(self._home, RegistryLockRecords(registry), wheel, on_line)
-        arrangement = await arrange_image(ground.inputs, ground.pythons, wish(spec).isolation, desk=desk)
-        key = image_lock_key(ground.inputs.base, spec.environment.docker_steps, arrangement.pips)
-        return _Solved(ground, arrangement, key)
+        return Errand(self._shelves(registry), desk)
 
     async def _environment(
         self, solved: _Solved, spec: ServiceSpec, registry: Registry, on_line: OnLine
     ) -> Found:
-        ground, pips = solved.ground, solved.arrangement.pips
+        footing, pips = solved.footing, solved.arrangement.pips
         order = BuildOrder(
-            platform=ground.inputs.platform,
-            base=ground.image,
+            platform=footing.inputs.platform,
+            base=footing.image,
             repository=ENVIRONMENT_IMAGES,
             tag=solved.key,
             pips=pips,
             title=f"environment of {spec.name}",
-            labels=describe(ground.inputs, pips, solved.key),
+            labels=describe(footing.inputs, pips, solved.key),
         )
-        base = ground.source.registry
+        base = footing.source.registry
         return await self._building.find_or_build(order, base, self._shelves(registry), on_line)
 
     async def _service(
