@@ -70,9 +70,8 @@ def processes(folder: Path, group: str) -> Iterator[int]:
     """Find containerd and its shims by the folder they were told, containers by their control group."""
     for process in Path("/proc").glob("[0-9]*"):
         told = any(str(folder / "exec") in argument for argument in _command(process))
-        if told or f"/{group}/" in _read(process / "cgroup"):
-            if runs(process.name):
-                yield int(process.name)
+        if (told or f"/{group}/" in _read(process / "cgroup")) and runs(process.name):
+            yield int(process.name)
 
 
 def runs(pid: str) -> bool:
