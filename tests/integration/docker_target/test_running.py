@@ -224,8 +224,7 @@ def test_hostile_names_touch_nothing(place: Place, name: str):
         asyncio.run(place.target().delete(name))
 
 
-def test_observing_twenty_costs_little(place: Place, echo: ImageRef):
-    """Not a timing: the daemon is asked once a look, and no container is looked into twice for nothing."""
+def test_a_look_asks_the_daemon_once_and_looks_into_no_container_for_nothing(place: Place, echo: ImageRef):
     names = [f"digits-r1-abc{number:03}" for number in range(4)]
 
     async def case() -> None:
