@@ -28,6 +28,8 @@ from modelyard.api import (
     Unavailable,
     UserError,
 )
+from modelyard.controller.controller import _empty
+from modelyard.testing import FakeTarget
 
 Machine = Any  # test folders are no packages: the fixture's class cannot be imported
 
