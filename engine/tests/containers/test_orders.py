@@ -54,10 +54,10 @@ def test_no_port_is_published():
     assert "ExposedPorts" not in api_config(ORDER)
 
 
-def test_its_end_is_a_drain_and_docker_starts_it_again_unless_it_was_stopped():
+def test_its_end_is_a_drain_and_docker_starts_it_again():
     config = api_config(ORDER)
     assert (config["StopSignal"], config["StopTimeout"]) == ("SIGTERM", 71)
-    assert config["HostConfig"]["RestartPolicy"] == {"Name": "unless-stopped"}
+    assert config["HostConfig"]["RestartPolicy"] == {"Name": "always"}
 
 
 def test_the_images_own_command_is_replaced_whole():

@@ -16,6 +16,7 @@ from modelyard.api import (
     Maturity,
     NotFound,
     OperationState,
+    Replica,
     ReplicaFailed,
     Scaled,
     ScalingDecision,
@@ -24,8 +25,11 @@ from modelyard.api import (
     Secret,
     ServiceState,
     Severity,
+    Unavailable,
     UserError,
 )
+from modelyard.controller.controller import _empty
+from modelyard.testing import FakeTarget
 
 Machine = Any  # test folders are no packages: the fixture's class cannot be imported
 
@@ -360,6 +364,17 @@ def test_closing_leaves_everything_running_unless_told_otherwise(machine: Machin
         assert machine.router.pid is None
 
     asyncio.run(scenario())
+
+
+def test_a_target_that_cannot_be_asked_is_passed_over_when_replicas_are_stopped(
+    caplog: pytest.LogCaptureFixture,
+):
+    class Down(FakeTarget):
+        async def observe(self) -> tuple[Replica, ...]:
+            raise Unavailable("nobody answers")
+
+    asyncio.run(_empty(Down()))
+    assert "nobody answers" in caplog.text
 
 
 def test_a_target_that_raises_costs_nobody_else_anything(machine: Machine):

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from modelyard.api import Conflict, ImageRef, ReplicaPhase, ResourceSpec, UserError
 from modelyard.containers import Daemon
+from modelyard.targets.docker.bringing import tag_of
 from modelyard.targets.docker.labels import GRANT, container_name, network_name
 
 from tests.testbed.docker_daemon import docker_client
@@ -86,6 +87,28 @@ def test_everything_is_labelled_and_goes_with_the_last_replica(place: Place, ech
             assert labelled(place, network=True) == []
             assert labelled(place) == []
             assert not place.target()._belonging.in_use
+
+    asyncio.run(case())
+
+
+def test_a_container_that_somebody_put_on_the_network_keeps_it_and_no_delete_fails(
+    place: Place, echo: ImageRef
+):
+    async def case() -> None:
+        async with cleared(place):
+            await place.run(workload_of(echo))
+            (network,) = labelled(place, network=True)
+            client = docker_client(place.address)
+            guest = client.containers.run(
+                tag_of(echo), ["-c", "import time; time.sleep(600)"], network=network, detach=True
+            )
+            await place.target().delete(REPLICA)
+            assert labelled(place, network=True) == [network]
+            guest.remove(force=True)
+            await place.run(workload_of(echo))
+            await place.target().delete(REPLICA)
+            assert labelled(place, network=True) == []
+            client.close()
 
     asyncio.run(case())
 
@@ -224,8 +247,7 @@ def test_hostile_names_touch_nothing(place: Place, name: str):
         asyncio.run(place.target().delete(name))
 
 
-def test_observing_twenty_costs_little(place: Place, echo: ImageRef):
-    """Not a timing: the daemon is asked once a look, and no container is looked into twice for nothing."""
+def test_a_look_asks_the_daemon_once_and_looks_into_no_container_for_nothing(place: Place, echo: ImageRef):
     names = [f"digits-r1-abc{number:03}" for number in range(4)]
 
     async def case() -> None:

@@ -114,10 +114,10 @@ class Daemon:
             spoken = str(asking.version(api_version=False)["ApiVersion"])
         if _numbers(spoken) < OLDEST_API:
             raise failures.too_old(self.address, spoken, _OLDEST)
-        newest = min(_numbers(spoken), _NEWEST_API)
-        return APIClient(
-            base_url=self.address, version=".".join(map(str, newest)), timeout=math.ceil(seconds)
-        )
+        newest = ".".join(map(str, min(_numbers(spoken), _NEWEST_API)))
+        client = APIClient(base_url=self.address, version=newest, timeout=math.ceil(seconds))
+        client.trust_env = False  # no proxy stands before a socket, and looking for one is a third of a call
+        return client
 
     @contextlib.contextmanager
     def _mapped(self, what: str, seconds: float) -> Iterator[None]:

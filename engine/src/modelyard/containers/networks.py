@@ -29,15 +29,24 @@ async def ensure_network(daemon: Daemon, name: str, labels: Mapping[str, str]) -
     await daemon.call("make a network", work, seconds=CHANGE_SECONDS)
 
 
-async def remove_network(daemon: Daemon, name: str) -> None:
-    """Remove it; absent is fine. Raises `SystemError_` while a container is on it."""
+async def remove_network(daemon: Daemon, name: str) -> bool:
+    """Remove it; absent is fine. False = it stays, for somebody else put a container on it."""
 
-    def work(client: APIClient) -> None:
-        for found in _find(client, name):
-            client.remove_network(found["Id"])
+    def work(client: APIClient) -> bool:
+        from docker.errors import APIError
+
+        try:
+            for found in _find(client, name):
+                client.remove_network(found["Id"])
+        except APIError as error:
+            if "has active endpoints" not in str(error.explanation):
+                raise
+            return False
+        return True
 
     with contextlib.suppress(Absent):
-        await daemon.call("remove a network", work, seconds=CHANGE_SECONDS)
+        return await daemon.call("remove a network", work, seconds=CHANGE_SECONDS)
+    return True
 
 
 def _find(client: APIClient, name: str) -> list[dict[str, Any]]:

@@ -111,7 +111,8 @@ _HARDENED: Mapping[str, object] = {
     "IpcMode": "private",
     # the parent is made to be the first process: it reaps what others leave behind
     "Init": False,
-    "RestartPolicy": {"Name": "unless-stopped"},
+    # not `unless-stopped`: a daemon that was killed ends what ran on, and takes that for being stopped by hand
+    "RestartPolicy": {"Name": "always"},
 }
 
 

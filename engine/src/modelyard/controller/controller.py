@@ -18,6 +18,7 @@ from modelyard.api import (
     Finding,
     KeyPair,
     KeySlot,
+    ModelyardError,
     NotFound,
     Operation,
     OperationKind,
@@ -31,6 +32,7 @@ from modelyard.api import (
     ServiceSpec,
     ServiceView,
     StepReport,
+    Target,
     UserError,
 )
 from modelyard.control import effective_scaling, rescale
@@ -118,14 +120,7 @@ class Controller:
         ]
 
     async def _stop_replicas(self) -> None:
-        targets = self._crew.host.targets
-        replicas = [(one, target) for target in targets.values() for one in await target.observe()]
-        results = await asyncio.gather(
-            *(target.delete(replica.id) for replica, target in replicas), return_exceptions=True
-        )
-        for result in results:
-            if isinstance(result, Exception):
-                log.warning("a replica could not be stopped: %s", result)
+        await asyncio.gather(*(_empty(target) for target in self._crew.host.targets.values()))
 
     def _body(self, kind: OperationKind) -> Body:
         if kind is OperationKind.SCALE:
@@ -297,3 +292,16 @@ class Controller:
         )
         await self._memory.save(OperationRecord(operation))
         return operation
+
+
+async def _empty(target: Target) -> None:
+    """Stop every replica of a target; one that cannot be asked keeps nobody else's alive."""
+    try:
+        replicas = await target.observe()
+    except ModelyardError as error:
+        log.warning("replicas of the target %s could not be stopped: %s", target.name, error)
+        return
+    results = await asyncio.gather(*(target.delete(one.id) for one in replicas), return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            log.warning("a replica could not be stopped: %s", result)

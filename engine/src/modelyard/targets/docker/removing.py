@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ from modelyard.targets.docker.belonging import Belonging
 from modelyard.targets.docker.labels import ENGINE, REPLICA, deleting_name, is_deleting, network_name
 from modelyard.targets.docker.watching import status_of
 from modelyard.targets.logs import LOG_FILE, prune
+
+log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.1
 _KEPT_LINES = 20_000
@@ -62,7 +65,8 @@ class Remover:
             name = self._belonging.name()
             if await list_labelled(self._daemon, {ENGINE: name}):
                 return
-            await remove_network(self._daemon, network_name(name))
+            if not await remove_network(self._daemon, network_name(name)):
+                log.warning("the network %s stays: a container that is not ours is on it", network_name(name))
             self._belonging.release()
 
     async def _stop(self, container: Container, replica: str, *, begun: bool) -> None:

@@ -19,8 +19,8 @@ from modelyard.targets.docker.orders import STATUS_PORT
 
 SILENT_SECONDS = 5.0
 """For so long a replica is what it last said it was: one late answer takes no traffic away."""
-_AGAIN_SECONDS = 2.0
-"""How often a container that does not answer is looked into anew."""
+_SILENT_AGAIN_SECONDS, _ENDED_AGAIN_SECONDS = 0.5, 2.0
+"""How often a container that does not answer, and one that does not run, is looked into anew."""
 _LAST_LINES = 3
 
 
@@ -61,7 +61,7 @@ class Watcher:
             known.status, known.status_at = answer, now
         elif now - known.status_at > SILENT_SECONDS or container.state is not State.RUNNING:
             known.status = None
-        await self._look_into(container, known, now)
+        await self._look_into(container, known, now, answers=answer is not None)
         replica = replica_of(
             Facts(
                 identity=identity,
@@ -77,13 +77,14 @@ class Watcher:
         known.in_flight = replica.in_flight
         return replica
 
-    async def _look_into(self, container: Container, known: _Known, now: float) -> None:
+    async def _look_into(self, container: Container, known: _Known, now: float, *, answers: bool) -> None:
         """Inspect when something changed; what does not answer now and then, for it changes unseen."""
         started_at = known.status.started_at if known.status else 0.0
         key = (container.state, container.name, container.address, started_at)
-        unsure = known.status is None and now - known.inspected_at >= _AGAIN_SECONDS
-        if key == known.key and not unsure:
+        pause = _SILENT_AGAIN_SECONDS if container.state is State.RUNNING else _ENDED_AGAIN_SECONDS
+        if key == known.key and (answers or now - known.inspected_at < pause):
             return
+        before = known.inspected
         known.key, known.inspected_at = key, now
         try:
             known.inspected = await inspect(self._daemon, container.id)
@@ -91,6 +92,8 @@ class Watcher:
                 known.last_words = await self._last_words(container.id)
         except Absent:
             known.inspected = None
+        if not answers and before and known.inspected and before.started_at != known.inspected.started_at:
+            known.status = None  # it was another process's
 
     async def _last_words(self, container: str) -> str:
         with contextlib.suppress(ModelyardError):  # a log that cannot be read hides no end
