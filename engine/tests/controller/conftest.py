@@ -134,6 +134,9 @@ class FakeArtifacts:
         folder.mkdir(parents=True, exist_ok=True)
         return Built(key, str(folder))
 
+    async def attest(self, revision: RevisionRecord, target: Target) -> None:
+        raise AssertionError(f"{revision.service} has no image on {target.name}")
+
     def explain_miss(self, old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
         return "first" if old is None else f"requirements: {' '.join(new.requirements)}"
 

@@ -101,6 +101,13 @@ class Watched:
     def maturity(self) -> Maturity:
         return self.inner.maturity
 
+    def address(self, repository: str) -> str:
+        return self.inner.address(repository)
+
+    async def list_tags(self, repository: str) -> tuple[str, ...]:
+        self._reach("list_tags", repository)
+        return await self.inner.list_tags(repository)
+
     async def resolve(self, repository: str, reference: str) -> Descriptor:
         self._reach("resolve", reference)
         return await self.inner.resolve(repository, reference)

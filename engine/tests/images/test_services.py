@@ -32,10 +32,12 @@ from modelyard.images import (
     Repository,
     ServiceParts,
     Workshop,
+    bill_service,
     build_service,
     describe,
     find_base,
 )
+from modelyard.images.attesting import read_sboms
 from modelyard.processes import find_home
 from modelyard.testing import InMemoryRegistry
 
@@ -228,6 +230,33 @@ def test_an_image_that_holds_no_environment_is_no_ground_for_a_service(bench: Be
         await put_image(bench.registry, [layer({"a": b"a"})], repository=ENVIRONMENTS, tag=KEY)
         with pytest.raises(ImageUnbuildable, match="does not say which environments"):
             await bench.service()
+
+    asyncio.run(case())
+
+
+def test_what_an_environment_is_made_of_is_kept_before_it_can_be_found(bench: Bench):
+    async def case() -> None:
+        made = await bench.environment()
+        (bill,) = await read_sboms(made, Repository(bench.registry, ENVIRONMENTS))
+        document = json.loads(bill)
+        assert {"mathy", "python"} <= {one["name"] for one in document["components"]}
+        pushes = [what for method, what in bench.registry.calls if method == "push"]
+        assert pushes[-1] == KEY  # the tag comes last of all
+
+    asyncio.run(case())
+
+
+def test_a_services_bill_names_its_environments_packages_and_the_runtime(bench: Bench):
+    async def case() -> None:
+        await bench.environment()
+        made = await bench.service()
+        source, target = Repository(bench.registry, ENVIRONMENTS), Repository(bench.registry, SERVICE)
+        base = await find_base(source, KEY, AMD64)
+        for _ in range(2):
+            await bill_service(made, base, bench.parts.runtime, source=source, target=target)
+        (bill,) = await read_sboms(made, target)
+        found = {one["name"] for one in json.loads(bill)["components"]}
+        assert {"mathy", "modelyard-runtime"} <= found
 
     asyncio.run(case())
 

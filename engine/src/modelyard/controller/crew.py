@@ -6,6 +6,7 @@ import attrs
 
 from modelyard.api import EngineSettings, KeyPair
 from modelyard.controller.allotting import Allotting
+from modelyard.controller.artifacts.trusting import Trust
 from modelyard.controller.fleet import Fleet
 from modelyard.controller.loads import Loads
 from modelyard.controller.memory import Memory
@@ -50,7 +51,7 @@ async def assemble(home: Home, settings: EngineSettings, host: Host, parts: Part
     store = await Store.open(home.store_file)
     memory = Memory(store, await store.load())
     loads = Loads()
-    fleet = Fleet(host, memory, parts.clock)
+    fleet = Fleet(host, memory, parts.clock, Trust(settings.images))
     xds = parts.xds(loads.take)
     keys = KeyStore(home.keys)
     routing = Routing(host=host, memory=memory, fleet=fleet, keys=keys, xds=xds, settings=settings.router)

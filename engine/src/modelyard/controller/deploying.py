@@ -176,9 +176,21 @@ class RollOut:
 
     async def _finish(self, run: Run) -> None:
         operation = run.operation
+        await self._attest(run)
         await forget_old_revisions(self._crew, operation.service, keep=REVISIONS_KEPT)
         seconds = self._crew.parts.wall_clock() - operation.started_at
         await self._crew.host.notify(Deployed(operation.service, operation.revision, seconds))
+
+    async def _attest(self, run: Run) -> None:
+        """Say what the image is made of, now that nobody waits for it."""
+        revision = self._revision(run)
+        if revision.image is None:
+            return
+        try:
+            await self._crew.parts.artifacts.attest(revision, self._crew.fleet.target_of(revision))
+        except ModelyardError as failure:
+            # it serves: a registry that is away costs its bill of materials, not the deploy
+            run.say(f"the image's bill of materials is not kept: {failure}")
 
 
 async def forget_old_revisions(crew: Crew, service: str, *, keep: int) -> None:

@@ -21,6 +21,7 @@ from modelyard.api import (
     Workload,
 )
 from modelyard.control import EXTRA_REQUIREMENTS
+from modelyard.controller.artifacts.trusting import Trust
 from modelyard.controller.memory import Memory
 from modelyard.controller.pulse import Pulse
 from modelyard.host import Host
@@ -36,8 +37,9 @@ OBSERVE_SECONDS = 10.0
 class Fleet:
     """All replicas of this engine."""
 
-    def __init__(self, host: Host, memory: Memory, clock: Callable[[], float]) -> None:
+    def __init__(self, host: Host, memory: Memory, clock: Callable[[], float], trust: Trust) -> None:
         self._host = host
+        self._trust = trust
         self._memory = memory
         self._clock = clock
         self._seen: dict[str, tuple[Replica, ...]] = {}
@@ -80,7 +82,9 @@ class Fleet:
             return
         target = self.target_of(revision)
         if isinstance(target, ImageTarget) and revision.image is not None:
-            await target.bring(revision.image, self._registry(revision.image), on_line=log.info)
+            registry = self._registry(revision.image)
+            await self._trust.verify(revision.image, registry)
+            await target.bring(revision.image, registry, on_line=log.info)
         await target.apply(workload(revision, grants))
 
     def ready(self, grant: GrantRecord) -> str:

@@ -73,6 +73,10 @@ class Artifacts(Protocol):
         """Make what the target's replicas start from, or find it; code and models are kept already. Idempotent."""
         ...
 
+    async def attest(self, revision: RevisionRecord, target: Target) -> None:
+        """Keep what is known of a revision's image beside it; idempotent, and nothing for one without an image."""
+        ...
+
     def explain_miss(self, old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
         """Say which input makes `new` another environment."""
         ...

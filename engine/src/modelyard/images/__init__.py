@@ -10,6 +10,7 @@ from modelyard.images.arranging import Desk, Ground, ImageArrangement, arrange_i
 from modelyard.images.assembling import assemble
 from modelyard.images.base_pythons import BaseFacts, facts_of
 from modelyard.images.bases import find_base
+from modelyard.images.billing import bill_service
 from modelyard.images.descriptions import (
     KEY,
     CondaFacts,
@@ -73,6 +74,7 @@ __all__ = [
     "Workshop",
     "arrange_image",
     "assemble",
+    "bill_service",
     "build_service",
     "conda_key",
     "conda_of",

@@ -9,6 +9,7 @@ from modelyard.api import BuildOrder, BuildSite, Descriptor, Maturity, PipLayer,
 from modelyard.environments import lay_out, lock_of
 from modelyard.images.assembling import assemble
 from modelyard.images.bases import find_base
+from modelyard.images.billing import bill_order
 from modelyard.images.conda import conda_variables, lay_out_layer
 from modelyard.images.descriptions import describe_conda
 from modelyard.images.entries import Entry
@@ -53,13 +54,16 @@ class Assembler:
             variables = conda_variables(base, order.conda.prefix)
         image = Image(base, additions, order.title, start=Start(variables=variables), labels=labels)
         site.on_line(f"packing and pushing {len(image.additions)} layers on {base.name}")
-        return await assemble(
-            image,
-            source=source,
-            target=Repository(site.workspace, order.repository),
-            tag=order.tag,
-            folder=site.folder,
-        )
+        target = Repository(site.workspace, order.repository)
+        manifest = await assemble(image, source=source, target=target, tag="", folder=site.folder)
+        await bill_order(order, manifest, base, source=source, target=target, folder=site.folder)
+        return await _tag(manifest, target, order.tag)
+
+
+async def _tag(manifest: Descriptor, target: Repository, tag: str) -> Descriptor:
+    """Let an image be found: all that belongs to it is there."""
+    artifact = await target.registry.pull(target.name, manifest.digest)
+    return await target.registry.push(target.name, artifact, tag=tag)
 
 
 async def _environment(layer: PipLayer, site: BuildSite) -> Addition:

@@ -26,6 +26,7 @@ from modelyard.controller.artifacts.bases import BaseFinder, Errand, Footing
 from modelyard.controller.artifacts.building import ImageBuilding
 from modelyard.controller.artifacts.extras import with_extra_requirements
 from modelyard.controller.artifacts.looks import LOOK_SECONDS, Look, postponed
+from modelyard.controller.artifacts.trusting import Trust
 from modelyard.controller.ports import Built, OnLine
 from modelyard.environments import RegistryLockRecords, RuntimeWheel, bundled_runtime
 from modelyard.host import Host
@@ -43,6 +44,7 @@ from modelyard.images import (
     Shelves,
     Workshop,
     arrange_image,
+    bill_service,
     build_service,
     describe,
     environments_of,
@@ -72,6 +74,7 @@ class ImageMaker:
         self._home = home
         self._host = host
         self._shared = settings.images.shared
+        self._trust = Trust(settings.images)
         self._building = ImageBuilding(host, preferred=settings.images.builder)
         self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
 
@@ -95,6 +98,23 @@ class ImageMaker:
         why = wish(spec).why or solved.arrangement.why
         return attrs.evolve(_built(solved.key, image, base), isolation_why=why)
 
+    async def attest(
+        self, revision: RevisionRecord, places: tuple[Candidate, ...], registry: Registry
+    ) -> None:
+        """Keep the bill of materials of a revision's image beside it, unless it is there already."""
+        image = revision.image
+        if image is None:
+            return
+        platform = platform_for(places)
+        below = await self._below(revision, platform, registry)
+        if below is None:
+            return  # its environment's image was removed meanwhile: nothing tells any more what is in it
+        source, base = below
+        target = Repository(self._registry(image.registry), image.repository)
+        manifest = await target.registry.resolve(image.repository, image.digest)
+        wheel = await asyncio.to_thread(bundled_runtime)
+        await bill_service(manifest, base, wheel, source=source, target=target)
+
     async def look(self, spec: ServiceSpec, places: tuple[Candidate, ...], registry: Registry) -> Look:
         """Find out what a deploy would do; solves what was never solved, and builds nothing."""
         spec = await _whole(spec, Path(spec.code.source))
@@ -113,6 +133,15 @@ class ImageMaker:
         chosen = solved.arrangement
         return Look(solved.key, found is not None, chosen.isolation, asked.why or chosen.why)
 
+    async def _below(
+        self, revision: RevisionRecord, platform: Platform, registry: Registry
+    ) -> tuple[Repository, Base] | None:
+        """Find the environment's image that a revision's stands on."""
+        found = await find_image(revision.environment_key, self._shelves(registry))
+        if found is None:
+            return await self._named(revision.spec, platform)
+        return found.repository, await find_base(found.repository, found.manifest.digest, platform)
+
     async def _named(self, spec: ServiceSpec, platform: Platform) -> tuple[Repository, Base] | None:
         """Ask plugins for the image; what they name must hold an environment."""
         answer = await self._host.resolve_image(spec.environment, platform)
@@ -121,6 +150,7 @@ class ImageMaker:
         if isinstance(answer, Refusal):
             raise Refused((answer,))
         source = Repository(self._registry(answer.registry), answer.repository)
+        await self._trust.verify(answer, source.registry)
         base = await find_base(source, answer.digest, platform)
         environments_of(base)
         return source, base
@@ -152,7 +182,11 @@ class ImageMaker:
             labels=describe(footing.inputs, pips, solved.key),
         )
         base = footing.source.registry
-        return await self._building.find_or_build(order, base, self._shelves(registry), on_line)
+        found = await self._building.find_or_build(order, base, self._shelves(registry), on_line)
+        if found.repository.registry.name != registry.name:  # somebody else built it
+            image = ImageRef(found.repository.registry.name, found.repository.name, found.manifest.digest)
+            await self._trust.verify(image, found.repository.registry)
+        return found
 
     async def _service(
         self,
@@ -172,6 +206,7 @@ class ImageMaker:
         with folder as name:
             workshop = Workshop(FolderMemo(self._home.cache / "layers"), Path(name), on_line)
             manifest = await build_service(parts, base, source=source, target=target, workshop=workshop)
+        await self._trust.sign(manifest, target)
         on_line(f"image {target.name}@{manifest.digest[:19]}")
         return ImageRef(registry.name, target.name, manifest.digest)
 

@@ -113,6 +113,10 @@ class LocalArtifacts:
             return await self._images.build(revision, await target.candidates(), registry, tell)
         return await self._environments.build(revision.spec, registry, tell)
 
+    async def attest(self, revision: RevisionRecord, target: Target) -> None:
+        """Keep what is known of a revision's image beside it."""
+        await self._images.attest(revision, await target.candidates(), self._registry())
+
     def explain_miss(self, old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
         """Say which input makes `new` another environment."""
         return explain_miss(old, new)

@@ -8,6 +8,7 @@ May import `environments`, `api` and the values of `images`.
 from modelyard.images.attesting.attaching import BILL_TYPE, attach_sbom, read_sboms
 from modelyard.images.attesting.bills import Bill, CondaPackage, ImageName, write_sbom
 from modelyard.images.attesting.keys import SigningKey, TrustedKey, read_signing_key, read_trusted_keys
+from modelyard.images.attesting.merging import with_parts_of
 from modelyard.images.attesting.payloads import signature_tag
 from modelyard.images.attesting.signing import sign_image
 from modelyard.images.attesting.verifying import verify_image
@@ -26,5 +27,6 @@ __all__ = [
     "sign_image",
     "signature_tag",
     "verify_image",
+    "with_parts_of",
     "write_sbom",
 ]

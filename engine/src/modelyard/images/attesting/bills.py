@@ -76,9 +76,14 @@ def write_sbom(bill: Bill) -> bytes:
     bom.register_dependency(image, [parts[one] for one in sorted(_roots(parts.keys(), needs))])
     document = json.loads(JsonV1Dot6(bom).output_as_string())
     document["metadata"].pop("timestamp")
-    document.pop("serialNumber")
-    serial = UUID(bytes=hashlib.sha256(_written(document)).digest()[:16], version=_DISCRIMINATOR)
-    return _written(document | {"serialNumber": serial.urn})
+    return numbered(document)
+
+
+def numbered(document: Mapping[str, object]) -> bytes:
+    """Write a document with the serial number that its content has."""
+    unnumbered = {key: value for key, value in document.items() if key != "serialNumber"}
+    serial = UUID(bytes=hashlib.sha256(_written(unnumbered)).digest()[:16], version=_DISCRIMINATOR)
+    return _written(unnumbered | {"serialNumber": serial.urn})
 
 
 def _written(document: Mapping[str, object]) -> bytes:
