@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from modelyard.api import Check, Maturity, Scaler, Target
+from modelyard.api import Check, ImageBuilder, Maturity, Scaler, Target
 from modelyard.builtin.checks import machine_checks
 from modelyard.control.scaling import BusyScaler
 from modelyard.hookspecs import hookimpl
+from modelyard.images.dockerfiles import DockerImageBuilder
 from modelyard.processes import find_home
 from modelyard.targets import ProcessTarget
 
@@ -19,6 +20,12 @@ maturity = Maturity.ALPHA
 def offer_targets() -> list[Target]:
     """Offer this machine's processes."""
     return [ProcessTarget(find_home(os.environ))]
+
+
+@hookimpl
+def offer_image_builders() -> list[ImageBuilder]:
+    """Offer to build docker steps and Dockerfiles in this machine's Docker daemon."""
+    return [DockerImageBuilder(find_home(os.environ).builds, os.environ)]
 
 
 @hookimpl

@@ -1,8 +1,10 @@
 """Container images: assembled in layers straight into a registry, without a daemon and without root.
 
+`dockerfiles` has docker steps built in a daemon and stores what comes of them.
+
 Lives here: layers that are the same for the same content, configurations, keys of images, finding an image
 before building it. Never here: solving environments, running anything, what a service is.
-May import `environments`, `processes` and `api`.
+May import `environments`, `packaging`, `containers`, `processes` and `api`.
 """
 
 from modelyard.images.assembling import assemble
