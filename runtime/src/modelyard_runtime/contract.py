@@ -2,7 +2,8 @@
 
 Standard library only, because the engine imports this without the runtime's own dependencies, and
 because `modelyard-replica` reads it under the user's interpreter. Both files are JSON, replaced
-atomically; `version` is checked on every read.
+atomically; `version` is checked on every read. A container has no file from outside: its contract comes in a
+variable, and what it reports is asked of its status port.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,16 @@ SOCKET_FILE = "http.sock"
 """The replica's one listener: HTTP/1.1 and HTTP/2 (gRPC) in clear text on a unix socket."""
 STATUS_PATH = "/modelyard/status"
 """GET on the replica's own socket, never routed: `{"ready", "draining": bool, "running", "queued": int}`."""
+START_VARIABLE = "MODELYARD_START"
+"""Holds the contract of a replica that is started with `--from-environment`: a container's."""
+REPLICA_PATH = "/modelyard/replica"
+"""GET on the parent's status port: a `ReplicaStatus` as JSON, for as long as the parent lives."""
+MAX_VARIABLE_BYTES = 131_071
+"""What Linux lets one variable hold, its name and the equals sign included."""
 
 
 class ContractError(ValueError):
-    """The file is not a contract of a version this release understands."""
+    """The file, or the text, is not a contract of a version this release understands."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,13 +73,15 @@ class StartContract:
     run_dir: str
     """Holds this file, `state.json`, `http.sock`, the server's admin socket."""
     log_dir: str
-    """`replica.log`, rotated."""
+    """`replica.log`, rotated; empty = the log goes to standard output."""
     code_dir: str
     entry: str
     host: str = "127.0.0.1"
-    """Where `port` listens."""
+    """Where `port` and `status_port` listen; "0.0.0.0" = wherever this is reached, "::" = by IPv6 too."""
     port: int = 0
-    """A TCP port beside the unix socket, for a replica that no router stands before; 0 = none."""
+    """A TCP port beside the unix socket: by hand, or where the router reaches a replica by address; 0 = none."""
+    status_port: int = 0
+    """A TCP port of the parent's own, which answers `REPLICA_PATH`; 0 = none."""
     app_root: str = ""
     """AML_APP_ROOT: the folder over `azureml-models`; empty = `code_dir`."""
     model_dir: str = ""
@@ -146,7 +155,17 @@ class ReplicaState:
     resident_bytes: int = 0
     started_at: float = 0.0
     ready_at: float = 0.0
+    phase_at: float = 0.0
+    """When this phase began."""
     version: int = CONTRACT_VERSION
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReplicaStatus(ReplicaState):
+    """What a parent answers on its status port; None = its server did not say in time."""
+
+    running: int | None = None
+    queued: int | None = None
 
 
 def start_ticks(pid: int) -> int:
@@ -165,9 +184,29 @@ def write_contract(contract: StartContract, path: Path) -> None:
 
 def read_contract(path: Path) -> StartContract:
     """Read a contract. Raises `ContractError` when it is damaged or of another version."""
-    raw = _load(path)
-    probe, batching, models = raw.pop("probe", {}), raw.pop("batching", {}), raw.pop("models", ())
+    return _contract(_load(path), str(path))
+
+
+def encode_contract(contract: StartContract) -> str:
+    """Return the value of `START_VARIABLE`. Raises `ContractError` for one that no variable can hold."""
+    text = json.dumps(dataclasses.asdict(contract), sort_keys=True, separators=(",", ":"))
+    room = MAX_VARIABLE_BYTES - len(START_VARIABLE) - 1
+    if len(text) > room:  # ASCII, so characters are bytes
+        raise ContractError(
+            f"the start contract takes {len(text)} bytes, but a variable holds {room}: "
+            "serve fewer models with one service, or set fewer and shorter variables"
+        )
+    return text
+
+
+def decode_contract(text: str) -> StartContract:
+    """Read what `encode_contract` returned. Raises `ContractError` as `read_contract` does."""
+    return _contract(_parse(text, START_VARIABLE), START_VARIABLE)
+
+
+def _contract(raw: dict[str, Any], where: str) -> StartContract:
     try:
+        probe, batching, models = raw.pop("probe", {}), raw.pop("batching", {}), raw.pop("models", ())
         return StartContract(
             **{**raw, "cors_origins": tuple(raw.get("cors_origins", ()))},
             probe=Probe(**probe),
@@ -175,7 +214,7 @@ def read_contract(path: Path) -> StartContract:
             models=tuple(ModelEntry(**model) for model in models),
         )
     except TypeError as error:
-        msg = f"{path}: {error}"
+        msg = f"{where}: {error}"
         raise ContractError(msg) from error
 
 
@@ -193,19 +232,69 @@ def read_state(path: Path) -> ReplicaState:
         raise ContractError(msg) from error
 
 
+def encode_status(status: ReplicaStatus) -> bytes:
+    """Return the document for `read_status`."""
+    return json.dumps(dataclasses.asdict(status), sort_keys=True).encode()
+
+
+def read_status(body: bytes) -> ReplicaStatus:
+    """Read what a status port answered. Raises `ContractError` where it is not that, field by field.
+
+    The user's code runs beside the parent that answers, so its words are looked at twice.
+    """
+    where = "the replica's status"
+    raw = _parse(body, where, parse_constant=_refuse)
+    for field in dataclasses.fields(ReplicaStatus):
+        if field.name in raw and type(raw[field.name]) not in _JSON_TYPES[str(field.type)]:
+            msg = f"{where}: {field.name} is not a value of type {field.type}"
+            raise ContractError(msg)
+    try:
+        return ReplicaStatus(**raw)
+    except TypeError as error:
+        msg = f"{where}: {error}"
+        raise ContractError(msg) from error
+
+
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (float, int),
+    "int | None": (int, type(None)),
+}
+"""Which values a field of this annotation may have; a bool is no number."""
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         msg = f"{path}: {error}"
         raise ContractError(msg) from error
+    return _parse(text, str(path))
+
+
+def _parse(
+    text: str | bytes, where: str, *, parse_constant: Callable[[str], object] | None = None
+) -> dict[str, Any]:
+    try:
+        raw = json.loads(text, parse_constant=parse_constant)
+    except (ValueError, RecursionError) as error:
+        msg = f"{where}: {error}"
+        raise ContractError(msg) from error
     if not isinstance(raw, dict) or raw.get("version") != CONTRACT_VERSION:
-        msg = f"{path}: not a version {CONTRACT_VERSION} contract"
+        msg = f"{where}: not a version {CONTRACT_VERSION} contract"
         raise ContractError(msg)
     return raw
 
 
+def _refuse(constant: str) -> None:
+    msg = f"{constant} is no number"
+    raise ValueError(msg)
+
+
 def _replace(path: Path, content: dict[str, Any]) -> None:
+    import tempfile  # slow to load, and a health check writes nothing
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -205,7 +205,7 @@ def test_sizes_are_spelt_as_kubernetes_does(size: Any, text: Any):
 def test_without_a_group_what_is_resident_over_the_limit_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("modelyard_runtime.replica.server.make_group", lambda *_: None)
+    monkeypatch.setattr("modelyard_runtime.replica.limit.make_group", lambda *_: None)
     fields = {"run_dir": str(tmp_path), "log_dir": str(tmp_path), "code_dir": str(tmp_path)}
     contract = dataclasses.replace(CONTRACT, memory_limit_bytes=1 << 20, **fields)
     write_contract(contract, tmp_path / "start.json")

@@ -8,7 +8,7 @@ from functools import partial
 import attrs
 
 from modelyard.api import Finding, Maturity
-from modelyard.builtin import machine, programs, services
+from modelyard.builtin import docker, machine, programs, services
 from modelyard.processes import Home
 
 
@@ -36,6 +36,6 @@ def machine_checks(home: Home, environ: Mapping[str, str]) -> tuple[MachineCheck
         MachineCheck("uv", programs.uv),
         MachineCheck("envoy", programs.envoy),
         MachineCheck("router-port", partial(programs.router_port, home)),
-        MachineCheck("docker", partial(services.docker, environ)),
+        MachineCheck("docker", partial(docker.daemon, environ)),
         MachineCheck("kubernetes", partial(services.kubernetes, environ)),
     )

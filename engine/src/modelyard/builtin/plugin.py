@@ -6,11 +6,12 @@ import os
 
 from modelyard.api import Check, ImageBuilder, Maturity, Scaler, Target
 from modelyard.builtin.checks import machine_checks
+from modelyard.containers import Daemon, daemon_address
 from modelyard.control.scaling import BusyScaler
 from modelyard.hookspecs import hookimpl
 from modelyard.images.dockerfiles import DockerImageBuilder
 from modelyard.processes import find_home
-from modelyard.targets import ProcessTarget
+from modelyard.targets import DockerTarget, ProcessTarget
 
 api_level = 1
 maturity = Maturity.ALPHA
@@ -18,8 +19,9 @@ maturity = Maturity.ALPHA
 
 @hookimpl
 def offer_targets() -> list[Target]:
-    """Offer this machine's processes."""
-    return [ProcessTarget(find_home(os.environ))]
+    """Offer this machine's processes, and containers of its Docker daemon, which is asked when it is wanted."""
+    home = find_home(os.environ)
+    return [ProcessTarget(home), DockerTarget(home, Daemon(daemon_address(os.environ)))]
 
 
 @hookimpl

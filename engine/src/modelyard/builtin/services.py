@@ -1,9 +1,7 @@
-"""Checks of what may be there beside the engine: Docker and Kubernetes. Their absence harms nothing."""
+"""Check of a cluster that may be there beside the engine. Its absence harms nothing."""
 
 from __future__ import annotations
 
-import http.client
-import json
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,31 +10,9 @@ from urllib.parse import urlsplit
 
 from modelyard.api import Finding, Severity
 
-DOCKER_SOCKET = "/var/run/docker.sock"
 PATIENCE_SECONDS = 1.5
 _MAX_CONFIG_BYTES = 1_000_000
-_HTTP_OK = 200
-_INSTALL_DOCKER = "install Docker (https://docs.docker.com/engine/install/) if you want containers"
 _GET_CLUSTER = "put a cluster's kubeconfig into ~/.kube/config, or name it in KUBECONFIG, if you have one"
-
-
-def docker(environ: Mapping[str, str]) -> tuple[Finding, ...]:
-    """Ask the Docker daemon for its version over its socket."""
-    host = environ.get("DOCKER_HOST") or f"unix://{DOCKER_SOCKET}"
-    if not host.startswith("unix://"):
-        fix = "unset DOCKER_HOST to have the local daemon checked"
-        return (Finding("docker", host, Severity.INFO, "a remote daemon, which is not checked", fix),)
-    path = host.removeprefix("unix://")
-    try:
-        return (Finding("docker", path, Severity.OK, f"Docker {_docker_version(path)} answers"),)
-    except FileNotFoundError:
-        return (Finding("docker", path, Severity.INFO, "not installed", _INSTALL_DOCKER),)
-    except PermissionError:
-        fix = "add yourself to its group (`sudo usermod -aG docker $USER`) and log in again"
-        return (Finding("docker", path, Severity.WARNING, "installed, but not yours to use", fix),)
-    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
-        fix = "start it (`sudo systemctl start docker`), or remove the stale socket"
-        return (Finding("docker", path, Severity.WARNING, f"does not answer: {error}", fix),)
 
 
 def kubernetes(environ: Mapping[str, str]) -> tuple[Finding, ...]:
@@ -102,26 +78,3 @@ def _reach(server: str) -> Finding:
         fix = "start the cluster, join its network, or choose another context"
         return Finding("kubernetes", server, Severity.WARNING, f"the API does not answer: {error}", fix)
     return Finding("kubernetes", server, Severity.OK, "the API host answers")
-
-
-def _docker_version(path: str) -> str:
-    connection = _UnixConnection(path)
-    try:
-        connection.request("GET", "/version")
-        answer = connection.getresponse()
-        if answer.status != _HTTP_OK:
-            raise ValueError(f"status {answer.status}")
-        return str(json.loads(answer.read())["Version"])
-    finally:
-        connection.close()
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("docker", timeout=PATIENCE_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(PATIENCE_SECONDS)
-        self.sock.connect(self._path)

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from modelyard.api import Candidate
-from modelyard.targets.folders import Granted
+from modelyard.targets.replicas import Granted
 
 _ROOT = Path("/")
 
@@ -32,14 +32,14 @@ def machine_capacity(root: Path = _ROOT) -> Capacity:
     return Capacity(millicores=min(millicores), memory_bytes=min(bytes_))
 
 
-def free_candidate(capacity: Capacity, asked: Iterable[Granted], *, node: str) -> Candidate:
+def free_candidate(capacity: Capacity, asked: Iterable[Granted], *, node: str, target: str) -> Candidate:
     """Take what running replicas were asked for off the capacity. Pure."""
     asked = tuple(asked)
     return Candidate(
         node=node,
         free_millicores=max(capacity.millicores - sum(one.cpu_millicores for one in asked), 0),
         free_memory_bytes=max(capacity.memory_bytes - sum(one.memory_bytes for one in asked), 0),
-        labels={"target": "process"},
+        labels={"target": target},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 from modelyard_runtime.contract import Batching, ModelEntry, Probe, StartContract
 
 from modelyard.api import ModelRef, ProbeSpec, ReplicaPlan, ServiceSpec, Workload
@@ -11,16 +12,36 @@ from modelyard.control.isolating import EXTRA_REQUIREMENTS
 from modelyard.environments.uv import uv_binary
 
 
-def start_contract(workload: Workload, plan: ReplicaPlan, *, run_dir: Path, log_dir: Path) -> StartContract:
-    """Say everything the replica needs to know; where a variable is also granted, the grant wins."""
+@attrs.frozen
+class Ports:
+    """Where a replica listens beside its socket; 0 = nowhere."""
+
+    host: str = "127.0.0.1"
+    data: int = 0
+    status: int = 0
+
+
+NO_PORTS = Ports()
+
+
+def start_contract(
+    workload: Workload, plan: ReplicaPlan, *, run_dir: str, log_dir: str, ports: Ports = NO_PORTS
+) -> StartContract:
+    """Say everything the replica needs to know; where a variable is also granted, the grant wins.
+
+    An empty `log_dir` sends its log to standard output.
+    """
     spec, request = workload.spec, workload.spec.request
     sample = str(Path(workload.code_dir) / spec.code.sample) if spec.code.sample else ""
     return StartContract(
         service=spec.name,
         revision=workload.revision,
         replica=plan.id,
-        run_dir=str(run_dir),
-        log_dir=str(log_dir),
+        run_dir=run_dir,
+        log_dir=log_dir,
+        host=ports.host,
+        port=ports.data,
+        status_port=ports.status,
         code_dir=workload.code_dir,
         entry=spec.code.entry,
         app_root=workload.app_root,

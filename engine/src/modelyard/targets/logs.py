@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from modelyard.targets.folders import service_of
+from modelyard.targets.replicas import service_of
 
 LOG_FILE = "replica.log"
 PARENT_LOG = "parent.log"

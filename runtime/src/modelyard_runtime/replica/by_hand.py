@@ -11,19 +11,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelyard_runtime.causes import EXIT_USAGE, CauseClass
+from modelyard_runtime.causes import EXIT_USAGE
 from modelyard_runtime.contract import CONTRACT_FILE, StartContract, write_contract
 from modelyard_runtime.replica.abandoned import hold, sweep
 from modelyard_runtime.replica.arguments import ByHand, WrongArguments, parse
 from modelyard_runtime.replica.console import ByHandWatcher, Teller, TerminalLog
 from modelyard_runtime.replica.layout import WrongModels, find_models, lay_out, model_dir
-from modelyard_runtime.replica.lifecycle import Life
+from modelyard_runtime.replica.lifecycle import Life, exit_status
+from modelyard_runtime.replica.places import LONGEST_FOLDER
 from modelyard_runtime.replica.ports import free_port
 from modelyard_runtime.replica.supervisor import Supervisor
 
 _PREFIX = "replica-"
-_LONGEST_FOLDER = 80
-"""Socket paths have 104 characters at most (macOS); the sockets' names and Envoy's suffixes come on top."""
 
 
 def run_by_hand(arguments: Sequence[str]) -> int:
@@ -41,7 +40,7 @@ def run_by_hand(arguments: Sequence[str]) -> int:
 def private_folder() -> Iterator[Path]:
     """Make a folder that is ours alone, short enough for sockets; remove it with all that is in it."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    if len(str(folder)) > _LONGEST_FOLDER:
+    if len(str(folder)) > LONGEST_FOLDER:
         folder.rmdir()
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))  # made anew, 0700
     sweep(folder.parent, _PREFIX)
@@ -84,6 +83,4 @@ def exit_code(watcher: ByHandWatcher, end: Life) -> int:
     """Return 0 for an end that was asked for and cost nothing, else the class of what went wrong first or last."""
     if watcher.failure is not None:
         return int(watcher.failure)
-    if end.cause_class is CauseClass.REQUESTS_CUT:
-        return int(end.cause_class)
-    return int(end.cause_class) if end.cause_class is not None and not end.served else 0
+    return exit_status(end)

@@ -102,6 +102,8 @@ class Life:
     warming: bool = False
     served: bool = False
     """This server has been ready: it may have requests to finish, whatever the phase."""
+    gone: bool = False
+    """The server ended while it drained: there is none any more, and nothing to wait for."""
     stopping: bool = False
     misses: int = 0
     hits: int = 0
@@ -119,6 +121,13 @@ class Life:
 
 
 Step = tuple[Life, tuple[Action, ...]]
+
+
+def exit_status(life: Life) -> int:
+    """Return 0 for an end that was asked for and cost nothing, else the number of what went wrong."""
+    if life.cause_class is None or (life.served and life.cause_class is not CauseClass.REQUESTS_CUT):
+        return 0
+    return int(life.cause_class)
 
 
 def begin(now_s: float) -> Step:
@@ -157,12 +166,19 @@ def _polled(life: Life, event: Polled, contract: StartContract, now_s: float) ->
         return _ready(life, now_s)
     if life.phase is Phase.READY and not event.ready:
         return replace(life, phase=Phase.STARTING, since_s=now_s), ()
-    if life.phase is Phase.DRAINING and life.stopping:
-        polls = 0 if event.in_flight else life.idle_polls + 1
-        if polls >= IDLE_POLLS:
-            return _stopped(life, now_s)
-        return replace(life, idle_polls=polls), ()
+    if life.phase is Phase.DRAINING:
+        return _polled_while_draining(life, event, now_s)
     return life, ()
+
+
+def _polled_while_draining(life: Life, event: Polled, now_s: float) -> Step:
+    again = (Action.TELL_DRAIN,) if event.ready else ()  # it could not be told before it listened
+    if not life.stopping:
+        return life, again
+    polls = 0 if event.in_flight else life.idle_polls + 1
+    if polls >= IDLE_POLLS:
+        return _stopped(life, now_s)
+    return replace(life, idle_polls=polls), again
 
 
 def _warmed_up(life: Life, cause: str, remedy: str, contract: StartContract, now_s: float) -> Step:
@@ -217,7 +233,7 @@ def _tick(life: Life, contract: StartContract, now_s: float) -> Step:
 
 def _drain(life: Life, now_s: float, *, stop: bool) -> Step:
     if life.phase is Phase.DRAINING:
-        if life.stopping and stop:
+        if stop and (life.stopping or life.gone):
             return _stopped(_cut_short(life), now_s)
         return replace(life, stopping=stop or life.stopping, since_s=now_s, idle_polls=0), ()
     may_be_busy = life.served and life.phase in (Phase.READY, Phase.STARTING)
@@ -253,7 +269,7 @@ def _failed(life: Life, failure: Failed, contract: StartContract, now_s: float) 
     if life.phase is Phase.DRAINING and life.stopping:
         return _stopped(told, now_s)
     if life.phase is Phase.DRAINING:
-        return told, ()
+        return replace(told, gone=True), ()
     was_healthy = life.phase is Phase.READY and now_s - life.since_s >= HEALTHY_S
     failures = 1 if was_healthy else life.failures + 1
     waiting = replace(

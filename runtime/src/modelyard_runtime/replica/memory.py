@@ -10,12 +10,14 @@ from pathlib import Path
 from modelyard_runtime.proc import read
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
+_UNLIMITED = 2**60
+"""What version 1 says where there is no limit is about 2**63."""
 _BINARY_UNITS = ((2**40, "Ti"), (2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki"))
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryGroup:
-    """A control group of our own with a limit; `events` counts its out-of-memory kills."""
+    """A control group with a limit, ours or the container's; `events` counts its out-of-memory kills."""
 
     folder: Path
     events: str
@@ -32,6 +34,11 @@ class MemoryGroup:
         except OSError:
             return 0
         return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill ")), 0)
+
+    def limit(self) -> int:
+        """Return its limit in bytes; 0 = none."""
+        text = read(self.folder / "memory.max") or read(self.folder / "memory.limit_in_bytes")
+        return int(text) if text.strip().isdecimal() and int(text) < _UNLIMITED else 0
 
     def remove(self) -> None:
         """Remove the group; a busy one is left to the next replica of that name."""
@@ -53,6 +60,28 @@ def make_group(
             mine = root / line[3:].strip().lstrip("/")
             return _make_v2(mine.parent, name, limit_bytes) or _make_v2(mine, name, limit_bytes)
     return None
+
+
+def own_group(*, root: Path = CGROUP_ROOT, own: str | None = None) -> MemoryGroup | None:
+    """Find the group that this process is in, as a container sees it; None where its kills cannot be counted.
+
+    A container has its own group where a machine has the topmost one, whatever path the kernel tells.
+    """
+    text = own if own is not None else read(Path("/proc/self/cgroup"))
+    lines = [line.split(":", 2) for line in text.splitlines()]
+    for _, controllers, path in lines:
+        if "memory" in controllers.split(","):
+            return _found(root / "memory", path, "memory.oom_control")
+    for number, controllers, path in lines:
+        if (number, controllers) == ("0", ""):
+            return _found(root, path, "memory.events")
+    return None
+
+
+def _found(top: Path, path: str, events: str) -> MemoryGroup | None:
+    inside = () if ".." in path.split("/") else (top / path.lstrip("/"),)
+    groups = (MemoryGroup(folder, events) for folder in (*inside, top))
+    return next((group for group in groups if "oom_kill " in read(group.folder / events)), None)
 
 
 def spell(size: int) -> str:

@@ -18,7 +18,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HIGHEST_PORT = 65535
 _DESCRIPTION = """\
 Start one replica by hand: load a scoring script, answer HTTP and gRPC on one port.
-It is the program that every target starts; a target gives it one file: modelyard-replica CONTRACT.
+It is the program that every target starts. A target gives it one file: modelyard-replica CONTRACT; a container
+gives it a variable: modelyard-replica --from-environment, and asks how it is with modelyard-replica --health.
 """
 _EPILOG = """\
 Nothing of this shell's environment reaches the script but PATH, HOME, LANG, LC_*, TMPDIR, TZ and USER: say --env.

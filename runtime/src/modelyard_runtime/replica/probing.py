@@ -18,11 +18,27 @@ _SHOWN_CHARACTERS = 300
 
 def poll(path: Path) -> Polled | None:
     """Ask for the server's status; None where it does not answer in time."""
-    answer = request(path, "GET", STATUS_PATH, timeout_s=STATUS_TIMEOUT_S)
+    status = _status(path, STATUS_TIMEOUT_S)
+    if status is None:
+        return None
+    return Polled(ready=bool(status["ready"]), in_flight=int(status["running"]) + int(status["queued"]))
+
+
+def counts(path: Path, *, timeout_s: float) -> tuple[int, int] | None:
+    """Ask how many requests run and how many wait; None where nothing sensible comes in time."""
+    try:
+        status = _status(path, timeout_s)
+        return (int(status["running"]), int(status["queued"])) if status is not None else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _status(path: Path, timeout_s: float) -> dict[str, Any] | None:
+    answer = request(path, "GET", STATUS_PATH, timeout_s=timeout_s)
     if answer is None or answer[0] != HTTPStatus.OK:
         return None
     status: dict[str, Any] = json.loads(answer[1])
-    return Polled(ready=bool(status["ready"]), in_flight=int(status["running"]) + int(status["queued"]))
+    return status
 
 
 def alive(path: Path, *, timeout_s: float) -> bool:

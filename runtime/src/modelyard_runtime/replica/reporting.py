@@ -24,13 +24,17 @@ class Reporter:
         self._log = log
         self._started_at = time.time()
         self._ready_at = 0.0
+        self._phase_at = self._started_at
         self._explained = ""
         self._written: ReplicaState | None = None
+        self.state = self._describe(Life(), server_pid=0, resident_bytes=0)
+        """The latest, whether or not it could be written; another thread may read it."""
 
     def mark(self, before: Life, after: Life) -> None:
         """Log a change of phase, and explain the failure that it may be."""
         if after.phase is before.phase:
             return
+        self._phase_at = time.time()
         if after.phase is Phase.READY:
             self._ready_at, self._explained = time.time(), ""
         if after.phase is not Phase.FAILED:
@@ -42,8 +46,19 @@ class Reporter:
 
     def tell(self, life: Life, *, server_pid: int, resident_bytes: int) -> None:
         """Write `state.json` if it says anything new."""
+        self.state = state = self._describe(life, server_pid=server_pid, resident_bytes=resident_bytes)
+        if state == self._written:
+            return
+        try:
+            write_state(state, Path(self._contract.run_dir) / STATE_FILE)
+        except OSError as error:
+            self._log.say(f"the state could not be written: {error}")
+        else:
+            self._written = state
+
+    def _describe(self, life: Life, *, server_pid: int, resident_bytes: int) -> ReplicaState:
         contract = self._contract
-        state = ReplicaState(
+        return ReplicaState(
             service=contract.service,
             revision=contract.revision,
             replica=contract.replica,
@@ -59,15 +74,8 @@ class Reporter:
             resident_bytes=resident_bytes,
             started_at=self._started_at,
             ready_at=self._ready_at,
+            phase_at=self._phase_at,
         )
-        if state == self._written:
-            return
-        try:
-            write_state(state, Path(contract.run_dir) / STATE_FILE)
-        except OSError as error:
-            self._log.say(f"the state could not be written: {error}")
-        else:
-            self._written = state
 
     def _explain(self, life: Life, *, at_start: bool) -> None:
         if at_start and life.cause != self._explained:  # once, not at each try of a back-off
@@ -79,7 +87,7 @@ class Reporter:
             self._log.say(f"what to do: {life.remedy}")
 
     def _record(self, life: Life) -> None:
-        path = Path(self._contract.log_dir) / DEATHS_FILE
+        path = Path(self._contract.log_dir or self._contract.run_dir) / DEATHS_FILE
         line = {
             "at": time.time(),
             "cause": life.cause,

@@ -15,8 +15,9 @@ from modelyard_runtime.pairing import ADMIN_FILE, find_failure, forget_failure
 from modelyard_runtime.proc import resident_bytes
 from modelyard_runtime.replica.abandoned import end_what_runs_for
 from modelyard_runtime.replica.lifecycle import Failed
+from modelyard_runtime.replica.limit import MemoryLimit
 from modelyard_runtime.replica.logs import Log
-from modelyard_runtime.replica.memory import MemoryGroup, make_group, spell
+from modelyard_runtime.replica.memory import own_group, spell
 from modelyard_runtime.replica.ports import why_unusable
 from modelyard_runtime.replica.variables import server_environment
 from modelyard_runtime.server.launch import CannotLaunch, Parent, command, environment
@@ -30,16 +31,16 @@ LAST_WORDS_S = 0.5
 class Server:
     """One replica's server, started as often as it takes; `ear` is the descriptor on which it is heard."""
 
-    def __init__(self, contract: StartContract, start_file: Path, log: Log, *, ear: int) -> None:
+    def __init__(
+        self, contract: StartContract, start_file: Path, log: Log, *, ear: int, contained: bool = False
+    ) -> None:
         self._contract = contract
         self._run_dir = Path(contract.run_dir)
         self._start_file = start_file
         self._log = log
         self._ear = ear
         self._process: subprocess.Popen[bytes] | None = None
-        self._group: MemoryGroup | None = None
-        self._kills = 0
-        self._watched_kill = False
+        self._memory = MemoryLimit(contract, log, container=own_group() if contained else None)
         self._refused: Failed | None = None
         self._copier: threading.Thread | None = None
         self.was_ready = False
@@ -63,10 +64,7 @@ class Server:
         self._refused = self._taken()
         if self._refused is not None:
             return
-        if self._contract.memory_limit_bytes:
-            self._group = make_group(self._contract.replica, self._contract.memory_limit_bytes)
-        self._kills = self._group.kills() if self._group is not None else 0
-        self._watched_kill = False
+        self._memory.prepare()
         try:
             self._process = self._spawn()
         except CannotLaunch as error:
@@ -74,7 +72,7 @@ class Server:
                 error.failure.cause, error.failure.remedy, class_of(error.failure.exit_code)
             )
             return
-        self._confine(self._process.pid)
+        self._memory.confine(self._process.pid)
         if self._process.stdout is not None:
             self._copier = self._log.follow(self._process.stdout)  # type: ignore[arg-type]  # a pipe is a BinaryIO in all we use
 
@@ -97,17 +95,6 @@ class Server:
             failure = StartFailure(f"the server cannot be started: {error}", remedy, CauseClass.CANNOT_START)
             raise CannotLaunch(failure) from error
 
-    def _confine(self, pid: int) -> None:
-        """Move it into its memory group before it has loaded anything; where that fails, memory is watched."""
-        if self._group is None:
-            return
-        try:
-            self._group.procs.write_text(str(pid), encoding="ascii")
-        except OSError as error:
-            self._log.say(f"the memory limit is watched, not enforced by the kernel: {error}")
-            self._group.remove()
-            self._group = None
-
     def death(self) -> Failed | None:
         """Return why it died, once it has; None while it lives or was never started."""
         refused, self._refused = self._refused, None
@@ -117,9 +104,10 @@ class Server:
         told = self.complaint(status)
         if told is not None:
             return told
-        if self._watched_kill or (self._group is not None and self._group.kills() > self._kills):
+        limit = self._memory.exceeded(status)
+        if limit:
             return Failed(
-                f"killed: memory limit {spell(self._contract.memory_limit_bytes)} exceeded",
+                f"killed: memory limit {spell(limit)} exceeded",
                 "raise the memory limit, or make the model smaller",
                 CauseClass.OUT_OF_MEMORY,
                 status,
@@ -153,10 +141,8 @@ class Server:
 
     def over_limit(self, resident: int) -> bool:
         """Kill it for its memory where no control group does; True when that was just done."""
-        limit = self._contract.memory_limit_bytes
-        if not limit or self._group is not None or resident <= limit or self._process is None:
+        if self._process is None or not self._memory.is_over(resident):
             return False
-        self._watched_kill = True
         self._signal(signal.SIGKILL)
         return True
 
@@ -189,8 +175,7 @@ class Server:
     def remove_traces(self) -> None:
         """Remove sockets, the memory group, the last complaint."""
         self._clear()
-        if self._group is not None:
-            self._group.remove()
+        self._memory.remove()
 
     def _gone(self) -> None:
         self._process = None

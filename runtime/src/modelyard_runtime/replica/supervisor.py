@@ -6,6 +6,7 @@ One thread, woken by signals, by the server's news, by the warm-up's end or by t
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import select
 import signal
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from modelyard_runtime.contract import StartContract
+from modelyard_runtime.contract import ReplicaStatus, StartContract
 from modelyard_runtime.replica import probing
 from modelyard_runtime.replica.lifecycle import (
     Action,
@@ -31,6 +32,7 @@ from modelyard_runtime.replica.lifecycle import (
     begin,
 )
 from modelyard_runtime.replica.logs import Log
+from modelyard_runtime.replica.reaping import reap
 from modelyard_runtime.replica.reporting import Reporter
 from modelyard_runtime.replica.server import Server
 
@@ -49,6 +51,8 @@ A server that starts says when there is news: asking it more often would take ti
 _EAGER_S = 1.0
 _EAGER_PAUSE_S = 0.02
 """After news a server may still need a moment before it listens."""
+_COUNTS_S = 0.5
+"""How long whoever asks for the status waits for a server that does not answer."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD)
 
 
@@ -63,7 +67,14 @@ class Supervisor:
     """Keeps one server alive until told otherwise."""
 
     def __init__(
-        self, contract: StartContract, start_file: Path, log: Log, watcher: Watcher | None = None
+        self,
+        contract: StartContract,
+        start_file: Path,
+        log: Log,
+        watcher: Watcher | None = None,
+        *,
+        contained: bool = False,
+        early: Sequence[int] = (),
     ) -> None:
         self._contract = contract
         self._log = log
@@ -71,7 +82,9 @@ class Supervisor:
         self._wake_read, self._wake_write = os.pipe()
         for descriptor in (self._wake_read, self._wake_write):
             os.set_blocking(descriptor, False)
-        self._server = Server(contract, start_file, log, ear=self._wake_write)
+        self._server = Server(contract, start_file, log, ear=self._wake_write, contained=contained)
+        self._early = early
+        self._inherits = os.getpid() == 1
         self._reporter = Reporter(contract, log)
         self._life = Life()
         self._resident = 0
@@ -86,12 +99,15 @@ class Supervisor:
         """Live; returns how it stood at the end."""
         for number in _SIGNALS:
             signal.signal(number, self._note)
+        self._signals[:0] = self._early  # nobody adds to them any more
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         try:
             self._do(begin(time.monotonic()))
             while self._life.phase is not Phase.STOPPED:
                 for event in self._events():
                     self._happen(event)
+                if self._inherits:
+                    reap(self._server.pid)
                 self._pause()
         finally:
             signal.set_wakeup_fd(-1)
@@ -99,6 +115,13 @@ class Supervisor:
             self._server.remove_traces()
             self._log.close()
         return self._life
+
+    def status(self) -> ReplicaStatus:
+        """Say how it stands, and ask the server how busy it is; may be called on any thread."""
+        state = self._reporter.state
+        busy = probing.counts(self._server.socket, timeout_s=_COUNTS_S) if state.server_pid else None
+        running, queued = busy or (None, None)
+        return ReplicaStatus(**dataclasses.asdict(state), running=running, queued=queued)
 
     def _note(self, number: int, _frame: object) -> None:
         self._signals.append(number)

@@ -79,7 +79,7 @@ def remedy_for(status: int) -> str:
     if status == -signal.SIGKILL:
         return "the system kills what uses too much memory: compare the model's need with its limit"
     if status < 0:
-        return "native code crashed: the stack is in replica.log; look for the library it ends in"
+        return "native code crashed: the stack is in the log; look for the library it ends in"
     return "something called exit: raise an exception instead, so that the request gets an answer"
 
 

@@ -86,12 +86,20 @@ async def _health(exchange: Exchange) -> None:
     await exchange.answer(200, [HTML], b"Healthy" if exchange.method == "GET" else b"")
 
 
+def _for_the_parent(exchange: Exchange) -> None:
+    """Answer on the replica's own socket alone: a TCP port is for whoever can reach it."""
+    if exchange.scope.get("server") is not None:
+        raise NotFound(NO_SUCH_PATH)
+
+
 async def _status(exchange: Exchange) -> None:
+    _for_the_parent(exchange)
     exchange.allow("GET")
     await exchange.answer_json(exchange.service.status())
 
 
 async def _drain(exchange: Exchange) -> None:
+    _for_the_parent(exchange)
     exchange.allow("POST")
     await exchange.service.drain()
     await exchange.answer_json(exchange.service.status())

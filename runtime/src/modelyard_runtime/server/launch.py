@@ -20,7 +20,7 @@ from modelyard_runtime.contract import StartContract
 from modelyard_runtime.server.envoy import binary, configuration
 from modelyard_runtime.server.libpython import LibpythonMissing, find_libpython
 
-CONTRACT_VARIABLE = "MODELYARD_START"
+CONTRACT_VARIABLE = "MODELYARD_START_FILE"
 INTERPRETER_VARIABLE = "MODELYARD_INTERPRETER"
 PARENT_VARIABLE = "MODELYARD_PARENT"
 """The parent's pid, and the descriptor on which it waits for news: `1234:5`."""

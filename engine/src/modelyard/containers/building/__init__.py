@@ -1,6 +1,6 @@
 """Building in a Docker daemon: images in and out as streams, and the daemon's own builder with its log.
 
-Lives here: archives of `docker save` and `docker load`, one build through the API, what a build's log says.
+Lives here: archives of `docker save`, one build through the API, what a build's log says.
 Never here: what is built, where it goes. May import `api`. Everything blocks: callers use threads.
 """
 
@@ -8,13 +8,11 @@ from modelyard.containers.building.archives import (
     ArchiveError,
     Content,
     Keeper,
-    Piece,
     Saved,
     read_archive,
-    write_archive,
 )
 from modelyard.containers.building.classic import Build, build_classic
-from modelyard.containers.building.daemon import BuildDaemon, Image, is_full
+from modelyard.containers.building.daemon import BuildDaemon, is_full
 from modelyard.containers.building.logs import BuildKitLog, ClassicLog, Failure, Log
 from modelyard.containers.building.stopping import Stop, Stopped
 
@@ -26,15 +24,12 @@ __all__ = [
     "ClassicLog",
     "Content",
     "Failure",
-    "Image",
     "Keeper",
     "Log",
-    "Piece",
     "Saved",
     "Stop",
     "Stopped",
     "build_classic",
     "is_full",
     "read_archive",
-    "write_archive",
 ]

@@ -1,4 +1,4 @@
-"""The archives of `docker save` and `docker load`, read and written as streams.
+"""The archive of `docker save`, read as a stream.
 
 Nothing is extracted: a content goes to a `Keeper` under its digest, and the names in an archive are keys of
 a mapping, never paths. Memory does not grow with an image. The engine has this file a second time, since a
@@ -13,7 +13,7 @@ import json
 import posixpath
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, cast
 
 import attrs
@@ -68,15 +68,6 @@ class Saved:
     diff_ids: tuple[str, ...]
 
 
-@attrs.frozen
-class Piece:
-    """A content to write: its digest, its size, and its bytes when they are wanted."""
-
-    digest: str
-    size: int
-    read: Callable[[], Iterator[bytes]]
-
-
 def read_archive(chunks: Iterator[bytes], keeper: Keeper) -> Saved:
     """Read the one image of a `docker save`. Raises `ArchiveError`, and what `chunks` and `keeper` raise."""
     contents, links = _read_members(chunks, keeper)
@@ -92,26 +83,6 @@ def read_archive(chunks: Iterator[bytes], keeper: Keeper) -> Saved:
     for layer, diff_id in zip(layers, diff_ids, strict=True):
         _check_layer(layer, diff_id, keeper)
     return Saved(config, tuple(layers), tuple(diff_ids))
-
-
-def write_archive(config: Piece, layers: Sequence[Piece], names: Sequence[str] = ()) -> Iterator[bytes]:
-    """Give what `docker load` reads; the image gets `names`, each with its tag.
-
-    Raises `ArchiveError` when a piece has another size.
-    """
-    manifest = [
-        {
-            "Config": f"{_hex(config)}.json",
-            "RepoTags": list(names) or None,
-            "Layers": [f"{_hex(layer)}.tar" for layer in layers],
-        }
-    ]
-    yield from _write_member(f"{_hex(config)}.json", config)
-    for layer in {layer.digest: layer for layer in layers}.values():
-        yield from _write_member(f"{_hex(layer)}.tar", layer)
-    content = json.dumps(manifest).encode()
-    yield from _write_member("manifest.json", Piece("", len(content), lambda: iter([content])))
-    yield bytes(2 * tarfile.BLOCKSIZE)
 
 
 def diff_id_of(chunks: Iterable[bytes]) -> str:
@@ -246,20 +217,3 @@ def _check_layer(layer: Content, diff_id: str, keeper: Keeper) -> None:
         return
     if not layer.compressed or diff_id_of(keeper.chunks(layer.digest)) != diff_id:
         raise ArchiveError(f"a layer is not the one that is promised: {layer.digest} for {diff_id}")
-
-
-def _write_member(name: str, piece: Piece) -> Iterator[bytes]:
-    info = tarfile.TarInfo(name)
-    info.size, info.mode = piece.size, 0o644
-    yield info.tobuf(format=tarfile.PAX_FORMAT)
-    left = piece.size
-    for chunk in piece.read():
-        left -= len(chunk)
-        yield chunk
-    if left:
-        raise ArchiveError(f"{name} is not as long as was said")
-    yield bytes(-piece.size % tarfile.BLOCKSIZE)
-
-
-def _hex(piece: Piece) -> str:
-    return piece.digest.removeprefix("sha256:")

@@ -1,23 +1,20 @@
-"""Make a base present in the daemon: streamed from its registry, unless the daemon has it."""
+"""Make a base present in the daemon: streamed from its registry, layer by layer that the daemon lacks."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import TypeVar
+from collections.abc import AsyncIterator
 
 import attrs
 
-from modelyard.api import Artifact, BuildOrder, BuildSite, Descriptor, Unavailable
-from modelyard.containers.building import BuildDaemon, Piece, Stop, write_archive
+from modelyard.api import BuildOrder, BuildSite, Unavailable
+from modelyard.containers import Archive, Daemon, Layer, find_image, known_chains, load, open_archive
+from modelyard.containers.archives import shared_layers
 from modelyard.images.bases import find_base
 from modelyard.images.configs import config_descriptor
-from modelyard.images.dockerfiles.waiting import finish
 from modelyard.images.images import Base, Repository
 
 BASES = "modelyard-base"
-"""The repository, in the daemon, of bases; tags are digests of configurations. They stay there for the next build."""
-T = TypeVar("T")
+"""The repository, in the daemon, of bases; tags are digests of configurations. They stay for the next build."""
 
 
 @attrs.frozen
@@ -28,54 +25,38 @@ class Present:
     name: str
 
 
-async def bring_base(order: BuildOrder, site: BuildSite, daemon: BuildDaemon) -> Present:
+async def bring_base(order: BuildOrder, site: BuildSite, daemon: Daemon) -> Present:
     """Find the base of an order and make the daemon have it. Raises what `find_base` and the daemon raise."""
     origin = Repository(site.base, order.base.repository)
     base = await find_base(origin, order.base.digest, order.platform)
-    artifact = await site.base.pull(origin.name, base.digest)
-    name = f"{BASES}:{config_descriptor(base.name, artifact).digest.removeprefix('sha256:')}"
-    loop = asyncio.get_running_loop()
-    await finish(lambda stop: _Bringing(daemon, base, artifact, origin, loop).bring(name, stop))
+    config = config_descriptor(base.name, await site.base.pull(origin.name, base.digest))
+    name = f"{BASES}:{config.digest.removeprefix('sha256:')}"
+    if await _has(daemon, name, base):
+        return Present(base, name)
+    content = b"".join([chunk async for chunk in site.base.read_blob(origin.name, config.digest)])
+    archive = Archive(content, _layers(base), name)
+    present = shared_layers(archive.chain, await known_chains(daemon))
+
+    def read(digest: str) -> AsyncIterator[bytes]:
+        return site.base.read_blob(origin.name, digest)
+
+    await load(daemon, open_archive(archive, read, present=present))
+    if not await _has(daemon, name, base):
+        raise Unavailable(
+            "the Docker daemon lost the base image as soon as it had it",
+            place=f"{daemon.address}: {name}",
+            remedy="see whether something there prunes images, and try again",
+        )
     return Present(base, name)
 
 
-@attrs.frozen
-class _Bringing:
-    daemon: BuildDaemon
-    base: Base
-    artifact: Artifact
-    origin: Repository
-    loop: asyncio.AbstractEventLoop
-
-    def bring(self, name: str, stop: Stop) -> None:
-        """Runs in a thread; the blobs come from the event loop's registry."""
-        config = config_descriptor(self.base.name, self.artifact)
-        if self._has(name):
-            return
-        if self._has(config.digest):
-            self.daemon.tag(config.digest, *name.split(":"))
-            return
-        layers = [self._piece(layer) for layer in self.artifact.layers]
-        self.daemon.load(write_archive(self._piece(config), layers, [name]), stop)
-        if not self._has(name):
-            raise Unavailable(
-                "the Docker daemon lost the base image as soon as it had it",
-                place=f"{self.daemon.address}: {name}",
-                remedy="see whether something there prunes images, and try again",
-            )
-
-    def _has(self, name: str) -> bool:
-        found = self.daemon.find(name)
-        return found is not None and list(found.diff_ids) == self.base.config["rootfs"]["diff_ids"]
-
-    def _piece(self, blob: Descriptor) -> Piece:
-        return Piece(blob.digest, blob.size, lambda: self._read(blob))
-
-    def _read(self, blob: Descriptor) -> Iterator[bytes]:
-        chunks = self.origin.registry.read_blob(self.origin.name, blob.digest)
-        while (chunk := asyncio.run_coroutine_threadsafe(_next(chunks), self.loop).result()) is not None:
-            yield chunk
+async def _has(daemon: Daemon, name: str, base: Base) -> bool:
+    found = await find_image(daemon, name)
+    return found is not None and list(found.chain) == base.config["rootfs"]["diff_ids"]
 
 
-async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(chunks, None)
+def _layers(base: Base) -> tuple[Layer, ...]:
+    diff_ids = base.config["rootfs"]["diff_ids"]
+    return tuple(
+        Layer(blob.digest, blob.size, diff_id) for blob, diff_id in zip(base.layers, diff_ids, strict=True)
+    )

@@ -25,6 +25,7 @@ from modelyard.api import (
     Refusal,
     Unavailable,
 )
+from modelyard.containers import Daemon
 from modelyard.containers.building import (
     Build,
     BuildDaemon,
@@ -83,7 +84,7 @@ class DockerImageBuilder:
         _check_heredocs(_read(order), docker)
         await asyncio.to_thread(daemon.ping)
         await asyncio.to_thread(sweep, self.notes, daemon)
-        present = None if order.dockerfile else await bring_base(order, site, daemon)
+        present = None if order.dockerfile else await bring_base(order, site, Daemon(daemon.address))
         text = order.dockerfile or write_dockerfile(present.name if present else "", order.docker_steps)
         with begin(self.notes) as remains:
             try:

@@ -16,10 +16,11 @@ import attrs
 from modelyard.api import Artifact, Descriptor, Maturity, NotFound, Platform, StoreDamaged, UserError
 
 from modelyard_registry import manifests
-from modelyard_registry.daemon.archives import ArchiveError, Piece, write_archive
+from modelyard_registry.daemon.archives import ArchiveError
 from modelyard_registry.daemon.connection import Docker, Image
 from modelyard_registry.daemon.names import check_name, familiar, shelf_of, whole_name
 from modelyard_registry.daemon.spool import CONFIG_TYPE, IMAGES, Spool, Stop, not_found, read_whole
+from modelyard_registry.daemon.writing import Piece, write_archive
 from modelyard_registry.errors import told_plainly
 from modelyard_registry.names import check_digest, check_reference, check_tag, is_digest
 

@@ -60,7 +60,10 @@ def _pipe(contract: StartContract, name: str) -> Json:
 
 
 def _port(contract: StartContract) -> Json:
-    return {"socket_address": {"address": contract.host, "port_value": contract.port}}
+    address: Json = {"address": contract.host, "port_value": contract.port}
+    if contract.host == "::":
+        address["ipv4_compat"] = True  # as every other server understands it
+    return {"socket_address": address}
 
 
 def _http(contract: StartContract) -> Json:

@@ -36,13 +36,15 @@ from modelyard.processes import (
     spawn_detached,
     stop_process,
 )
+from modelyard.targets.asking import NoAnswer
 from modelyard.targets.capacity import Capacity, free_candidate, machine_capacity
 from modelyard.targets.contracts import start_contract
-from modelyard.targets.folders import Granted, ReplicaFolder, replica_folder, replica_folders
 from modelyard.targets.logs import PARENT_LOG, follow_log, last_line, prune, tail
-from modelyard.targets.observing import gather, replica_of
-from modelyard.targets.refusing import refusals
-from modelyard.targets.status import NoAnswer, in_flight
+from modelyard.targets.process.folders import ReplicaFolder, replica_folder, replica_folders
+from modelyard.targets.process.observing import gather, replica_of
+from modelyard.targets.process.refusing import refusals
+from modelyard.targets.process.status import in_flight
+from modelyard.targets.replicas import granted
 
 _STOP_SECONDS = 10.0
 """What a parent may take beyond its drain to end its server."""
@@ -83,7 +85,7 @@ class ProcessTarget:
     async def candidates(self) -> tuple[Candidate, ...]:
         """Give this machine, less what its replicas were asked for."""
         asked = [folder.granted() for folder in replica_folders(self._home.replicas)]
-        return (free_candidate(self._capacity, asked, node=platform.node()),)
+        return (free_candidate(self._capacity, asked, node=platform.node(), target=self.name),)
 
     async def apply(self, workload: Workload) -> None:
         """Start every planned replica that does not run; what runs is left alone."""
@@ -164,8 +166,8 @@ class ProcessTarget:
         log = self._logs / plan.id
         with disk_errors(log):
             log.mkdir(mode=0o700, parents=True, exist_ok=True)
-        contract = start_contract(workload, plan, run_dir=folder.path, log_dir=log)
-        folder.write(contract, _granted(workload, plan))
+        contract = start_contract(workload, plan, run_dir=str(folder.path), log_dir=str(log))
+        folder.write(contract, granted(workload, plan))
         argv = [str(python), "-I", "-m", "modelyard_runtime.replica", str(folder.contract_file)]
         ref = spawn_detached(argv, cwd=folder.path, env=self._environment, log=log / PARENT_LOG)
         folder.write_parent(ref)
@@ -177,18 +179,8 @@ class ProcessTarget:
         if not replica.address:
             return replica
         try:
-            count = await in_flight(Path(replica.address.removeprefix("unix:")))
+            count = await in_flight(replica.address)
         except NoAnswer:
             # Not known to be idle: whoever waits for zero must go on waiting.
             count = max(self._last_in_flight.get(replica.id, 0), 1)
         return attrs.evolve(replica, in_flight=count)
-
-
-def _granted(workload: Workload, plan: ReplicaPlan) -> Granted:
-    resources = workload.spec.resources
-    return Granted(
-        node=plan.node,
-        device_ids=plan.grant.device_ids,
-        cpu_millicores=resources.cpu_millicores,
-        memory_bytes=resources.memory_bytes,
-    )

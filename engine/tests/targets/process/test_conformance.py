@@ -13,7 +13,7 @@ from modelyard.processes import Home
 from modelyard.targets import ProcessTarget
 from modelyard.testing.conformance import TargetConformance
 
-REAL = Path(__file__).parents[3] / ".venv-runtime"
+REAL = Path(__file__).parents[4] / ".venv-runtime"
 
 
 class TestProcessTarget(TargetConformance):

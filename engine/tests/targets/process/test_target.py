@@ -29,7 +29,7 @@ from modelyard.api import (
 from modelyard.processes import Home, ProcessRef, alive, find_process, signal_process
 from modelyard.targets import ProcessTarget
 from modelyard.targets.capacity import Capacity, machine_capacity
-from modelyard.targets.folders import ReplicaFolder
+from modelyard.targets.process.folders import ReplicaFolder
 from modelyard_runtime.contract import read_contract
 
 REPLICA = "digits-r1-abc123"
@@ -224,7 +224,7 @@ def test_draining_or_deleting_what_is_absent_is_fine(target: ProcessTarget):
 def test_deleting_ends_a_parent_that_does_not_listen(
     home: Home, target: ProcessTarget, workload: Workload, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("modelyard.targets.process._STOP_SECONDS", 0.1)
+    monkeypatch.setattr("modelyard.targets.process.target._STOP_SECONDS", 0.1)
     request = attrs.evolve(workload.spec.request, timeout_seconds=0.1, queue_wait_seconds=0.0)
     deaf = behaving(workload, "deaf")
     deaf = attrs.evolve(deaf, spec=attrs.evolve(deaf.spec, request=request))

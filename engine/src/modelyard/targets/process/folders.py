@@ -10,7 +10,6 @@ deleting     present = being removed: never started again
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -27,20 +26,8 @@ from modelyard_runtime.contract import (
     write_contract,
 )
 
-from modelyard.api import UserError
 from modelyard.processes import ProcessRef, alive, disk_errors, find_process, write_atomic
-
-_ID = re.compile(r"(?P<service>[a-z](?:[-a-z0-9]*[a-z0-9])?)-r(?P<revision>[0-9]{1,9})-[a-z0-9]{6}")
-
-
-@attrs.frozen
-class Granted:
-    """What was set apart for a replica."""
-
-    node: str
-    device_ids: tuple[str, ...]
-    cpu_millicores: int
-    memory_bytes: int
+from modelyard.targets.replicas import NOTHING, Granted, check_id, is_id
 
 
 @attrs.frozen
@@ -110,7 +97,7 @@ class ReplicaFolder:
             raw = json.loads((self.path / "grant.json").read_text(encoding="utf-8"))
             return Granted(**(raw | {"device_ids": tuple(raw["device_ids"])}))
         except (OSError, ValueError, TypeError, KeyError):
-            return Granted(node="", device_ids=(), cpu_millicores=0, memory_bytes=0)
+            return NOTHING
 
     def recorded_parent(self) -> ProcessRef | None:
         """Return the newest parent on record, dead or alive."""
@@ -137,10 +124,7 @@ class ReplicaFolder:
 
 def replica_folder(replicas: Path, replica: str) -> ReplicaFolder:
     """Return the folder of a replica; raises `UserError` for an id that is none."""
-    if _ID.fullmatch(replica) is None:
-        raise UserError(
-            f"{replica!r} is not a replica id", remedy="write it as `<service>-r<revision>-<6 letters>`"
-        )
+    check_id(replica)
     return ReplicaFolder(replicas / replica)
 
 
@@ -150,10 +134,4 @@ def replica_folders(replicas: Path) -> list[ReplicaFolder]:
         entries = sorted(replicas.iterdir())
     except FileNotFoundError:
         return []
-    return [ReplicaFolder(entry) for entry in entries if entry.is_dir() and _ID.fullmatch(entry.name)]
-
-
-def service_of(replica: str) -> tuple[str, int]:
-    """Read service and revision out of an id."""
-    match = _ID.fullmatch(replica)
-    return (match["service"], int(match["revision"])) if match else (replica, 0)
+    return [ReplicaFolder(entry) for entry in entries if entry.is_dir() and is_id(entry.name)]

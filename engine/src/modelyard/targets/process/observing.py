@@ -7,7 +7,8 @@ from modelyard_runtime.contract import ReplicaState, StartContract
 
 from modelyard.api import Replica, ReplicaPhase
 from modelyard.processes import alive
-from modelyard.targets.folders import Granted, ReplicaFolder, service_of
+from modelyard.targets.process.folders import ReplicaFolder
+from modelyard.targets.replicas import Granted, service_of
 
 _LISTENING = frozenset({ReplicaPhase.READY, ReplicaPhase.DRAINING})
 
