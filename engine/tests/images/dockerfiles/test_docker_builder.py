@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import attrs
@@ -19,13 +23,16 @@ from modelyard.api import (
     Platform,
     UserError,
 )
+from modelyard.containers.building import BuildDaemon
 from modelyard.images.dockerfiles import DockerImageBuilder
 from modelyard.images.dockerfiles.buildx import BuildKitOrder, find_docker, write_argv
 from modelyard.images.dockerfiles.configs import clean_config
-from modelyard.images.dockerfiles.remains import Remains, begin
+from modelyard.images.dockerfiles.remains import Remains, begin, sweep
 from modelyard.images.images import Base
 from modelyard.processes import FileLock
 from modelyard.testing import InMemoryRegistry
+
+from tests.testbed.fake_docker import Handler, fake_docker
 
 ORDER = BuildOrder(
     Platform("linux", "amd64"),
@@ -36,6 +43,14 @@ ORDER = BuildOrder(
     title="digits",
     labels={"mine": "1"},
 )
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A short path: a socket lies in it."""
+    folder = Path(tempfile.mkdtemp(prefix="my-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -167,3 +182,27 @@ def test_a_build_that_lives_is_noted_and_one_that_died_can_be_told(tmp_path: Pat
             pass
     with FileLock(Remains(tmp_path / "notes", remains.identity).lock, timeout_seconds=0):
         assert remains.containers.read_text() == "0123456789ab\n"
+    remains.forget()
+    assert list((tmp_path / "notes").iterdir()) == []
+
+
+def test_what_dead_builds_left_is_removed_and_their_notes_are_kept_for_a_day(short_folder: Path):
+    removed: list[str] = []
+
+    def remove(request: Handler) -> None:
+        removed.append(request.path.partition("?")[0].rpartition("/")[2])
+        request.json([])
+
+    notes = short_folder / "notes"
+    notes.mkdir()
+    young, old = f"{int(time.time())}-young", "1000-old"
+    for identity in (young, old):
+        (notes / f"{identity}.lock").write_text("1")
+    (notes / f"{old}.containers").write_text("0123456789ab\n")
+    with (
+        begin(notes) as living,
+        fake_docker(short_folder, {r"DELETE /(images|containers)/.*": remove}) as environ,
+    ):
+        sweep(notes, BuildDaemon(environ))
+    assert sorted(removed) == ["0123456789ab", f"modelyard-build:{old}", f"modelyard-build:{young}"]
+    assert {path.name for path in notes.iterdir()} == {f"{young}.lock", living.lock.name}

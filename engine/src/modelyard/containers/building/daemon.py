@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -32,12 +32,11 @@ class BuildDaemon:
 
     def ping(self) -> None:
         """Raise an error of the tree when it does not answer."""
-        Daemon(self.address).reach()
         with self.asked():
             return
 
-    def save(self, image: str, stop: Stop) -> Iterator[bytes]:
-        """Give the archive of an image."""
+    def save(self, image: str, stop: Stop) -> Generator[bytes]:
+        """Give the archive of an image; whoever does not read it to its end closes it."""
         with self.asked(stop) as client:
             yield from stop.watched(client.get_image(image, chunk_size=_CHUNK_BYTES))
 
@@ -94,6 +93,7 @@ class BuildDaemon:
         from docker import APIClient
         from docker.utils import kwargs_from_env
 
+        Daemon(self.address).reach()  # docker-py would leave a socket open where nobody listens
         known = kwargs_from_env(environment=dict(self.environ))
         return APIClient(version="auto", timeout=_TIMEOUT_SECONDS, **known)
 

@@ -8,6 +8,7 @@ cache and the base stay, as Docker keeps them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from modelyard.api import (
     Maturity,
     ModelyardError,
     Refusal,
+    SystemError_,
     Unavailable,
 )
 from modelyard.containers import Daemon
@@ -35,7 +37,7 @@ from modelyard.containers.building import (
     build_classic,
     is_full,
 )
-from modelyard.images.dockerfiles.bases import BASES, bring_base
+from modelyard.images.dockerfiles.bases import BASES, Present, bring_base
 from modelyard.images.dockerfiles.buildx import BuildKitOrder, build_with_buildkit, find_docker
 from modelyard.images.dockerfiles.contexts import DOCKERFILE, lay_out_context, pack_context
 from modelyard.images.dockerfiles.publishing import publish
@@ -78,13 +80,13 @@ class DockerImageBuilder:
         """Build, push, and leave nothing but Docker's own cache in the daemon.
 
         Raises `ImageUnbuildable` for a step that is wrong or fails, `SnapshotError` for a context that cannot be
-        packed, `Unavailable` when there is no daemon or its disk is full.
+        packed, `Unavailable` when there is no daemon, `SystemError_` when its disk is full.
         """
         daemon, docker = BuildDaemon(self.environ), find_docker(self.environ)
         _check_heredocs(_read(order), docker)
         await asyncio.to_thread(daemon.ping)
         await asyncio.to_thread(sweep, self.notes, daemon)
-        present = None if order.dockerfile else await bring_base(order, site, Daemon(daemon.address))
+        present = None if order.dockerfile else await self._bring_base(order, site, daemon.address)
         text = order.dockerfile or write_dockerfile(present.name if present else "", order.docker_steps)
         with begin(self.notes) as remains:
             try:
@@ -95,6 +97,10 @@ class DockerImageBuilder:
                 return await publish(remains.image, present.base if present else None, order, site, daemon)
             finally:
                 await asyncio.to_thread(_clear, remains, daemon)
+
+    async def _bring_base(self, order: BuildOrder, site: BuildSite, address: str) -> Present:
+        with contextlib.closing(Daemon(address)) as daemon:
+            return await bring_base(order, site, daemon)
 
 
 @attrs.frozen
@@ -154,6 +160,7 @@ def _check_heredocs(steps: tuple[Step, ...], docker: str) -> None:
 def _clear(remains: Remains, daemon: BuildDaemon) -> None:
     try:
         remains.remove(daemon)
+        remains.forget()
     except ModelyardError as failure:
         log.warning("what a build has in Docker is removed by the next build: %s", failure)
 
@@ -161,10 +168,10 @@ def _clear(remains: Remains, daemon: BuildDaemon) -> None:
 def _unbuildable(failure: Failure, order: BuildOrder, daemon: BuildDaemon) -> ModelyardError:
     what = f"step {failure.step}" if failure.step else "the build"
     if failure.status is None and is_full(failure.message):
-        return Unavailable(
-            f"{what} failed: the disk of the Docker daemon is full",
+        return SystemError_(
+            f"{what} failed: Docker's disk is full",
             place=daemon.address,
-            remedy="free space there (`docker system df` shows what takes it) and try again",
+            remedy="free some space there (`docker system df` shows what takes it) and try again",
         )
     if BASES in failure.message and "sha256" not in failure.message and failure.status is None:
         return Unavailable(

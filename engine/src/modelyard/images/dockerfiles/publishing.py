@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import hashlib
 import json
@@ -89,7 +90,8 @@ class _Export:
 
 def _export(daemon: BuildDaemon, name: str, export: _Export, stop: Stop) -> Saved:
     try:
-        return read_archive(daemon.save(name, stop), export)
+        with contextlib.closing(daemon.save(name, stop)) as archive:
+            return read_archive(archive, export)
     except ArchiveError as failure:
         raise StoreDamaged(
             f"what Docker gave of the built image is damaged: {failure}",

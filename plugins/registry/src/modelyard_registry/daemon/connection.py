@@ -6,7 +6,8 @@ Blocking; callers use threads. docker-py is imported on the first call, since th
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
@@ -21,6 +22,7 @@ _DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 _TIMEOUT_SECONDS = 600
 """A daemon writes a whole image to its disk before it says a word."""
 _CHUNK_BYTES = 1 << 20
+_REACH_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -77,8 +79,8 @@ class Docker:
                 if "progressDetail" not in line or not line["progressDetail"]:
                     log.info("docker pull %s: %s %s", name, line.get("id", ""), line.get("status", ""))
 
-    def save(self, image: str) -> Iterator[bytes]:
-        """Give the archive of an image."""
+    def save(self, image: str) -> Generator[bytes]:
+        """Give the archive of an image; whoever does not read it to its end closes it."""
         with self._asked() as client:
             yield from client.get_image(image, chunk_size=_CHUNK_BYTES)
 
@@ -125,9 +127,23 @@ class Docker:
         from docker import APIClient
         from docker.utils import kwargs_from_env
 
+        _reach(self.address)
         return APIClient(
             version="auto", timeout=_TIMEOUT_SECONDS, **kwargs_from_env(environment=dict(self.environ))
         )
+
+
+def _reach(address: str) -> None:
+    """Fail at once, and plainly, where nobody listens: docker-py would leave a socket open."""
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_REACH_SECONDS)
+            try:
+                probe.connect(address.removeprefix("unix://"))
+            except BlockingIOError:
+                return  # it listens, and many ask
+            except OSError as failure:
+                raise silent(address, failure.strerror or failure) from failure
 
 
 def _closing(held: ExitStack) -> Callable[..., None]:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -112,7 +112,8 @@ class Spool:
 
     def _export(self, docker: Docker, image: Image, stop: Stop) -> Descriptor:
         try:
-            saved = read_archive(stop.watched(docker.save(image.id)), _Keeper(self.layout))
+            with closing(docker.save(image.id)) as archive:
+                saved = read_archive(stop.watched(archive), _Keeper(self.layout))
         except ArchiveError as failure:
             raise _damaged(image, str(failure)) from failure
         if saved.diff_ids != image.diff_ids:
