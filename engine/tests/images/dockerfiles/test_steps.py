@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from modelyard.api import ImageUnbuildable
@@ -110,3 +113,9 @@ def test_no_instruction_is_ever_hidden_from_the_check(lines: list[str]):
         return
     inside = {number for step in steps for number in range(step.line, len(lines) + 1)}
     assert all(number in inside for number, line in enumerate(lines, 1) if line == "FROM x")
+
+
+def test_the_steps_that_the_documentation_shows_are_right():
+    page = (Path(__file__).parents[4] / "docs/how-to/docker-steps.md").read_text()
+    shown = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    assert [step.name for step in read_steps(shown["environment"]["docker_steps"])] == ["RUN", "ENV"]

@@ -128,9 +128,11 @@ class Docker:
         from docker.utils import kwargs_from_env
 
         _reach(self.address)
-        return APIClient(
-            version="auto", timeout=_TIMEOUT_SECONDS, **kwargs_from_env(environment=dict(self.environ))
-        )
+        known = kwargs_from_env(environment=dict(self.environ))
+        client = APIClient(version="auto", timeout=_TIMEOUT_SECONDS, **known)
+        if folder := self.environ.get("DOCKER_CONFIG"):
+            client.reload_config(f"{folder}/config.json")
+        return client
 
 
 def _reach(address: str) -> None:
