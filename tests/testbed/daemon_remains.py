@@ -70,10 +70,14 @@ def processes(folder: Path, group: str) -> Iterator[int]:
     """Find containerd and its shims by the folder they were told, containers by their control group."""
     for process in Path("/proc").glob("[0-9]*"):
         told = any(str(folder / "exec") in argument for argument in _command(process))
-        if told or f"/{group}/" in _read(process / "cgroup"):
-            state = _read(process / "stat").rpartition(")")[2].split()
-            if state and state[0] != "Z":
-                yield int(process.name)
+        if (told or f"/{group}/" in _read(process / "cgroup")) and runs(process.name):
+            yield int(process.name)
+
+
+def runs(pid: str) -> bool:
+    """Say whether there is such a process, and it is more than an entry that nobody has reaped."""
+    state = _read(Path("/proc") / pid.strip() / "stat").rpartition(")")[2].split()
+    return bool(state) and state[0] != "Z"
 
 
 def _command(process: Path) -> list[str]:

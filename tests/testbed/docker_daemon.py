@@ -85,7 +85,7 @@ class DockerDaemon:
             *("--ip-forward=false", "--cgroup-parent", f"/{self.group}"),
             *self.options,
         ]
-        (self.folder / "pid").unlink(missing_ok=True)  # a killed one left it
+        self._forget_the_killed()
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + START_SECONDS
@@ -117,6 +117,12 @@ class DockerDaemon:
                 _remove_everything(self.address)
         self.stop()
         daemon_remains.remove(self.folder, self.data, group=self.group, pool=self.pool)
+
+    def _forget_the_killed(self) -> None:
+        """Remove what names a killed dockerd and its containerd, which nobody may have reaped yet."""
+        for file in (self.folder / "pid", self.folder / "exec/containerd/containerd.pid"):
+            if file.exists() and not daemon_remains.runs(file.read_text()):
+                file.unlink()
 
     def _end(self, with_signal: signal.Signals) -> None:
         process, self._process = self._process, None

@@ -6,7 +6,6 @@ import shutil
 import socket
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def only(findings: tuple[Finding, ...]) -> Finding:
 
 
 def test_the_plugin_offers_what_the_main_job_needs() -> None:
-    assert [one.name for one in plugin.offer_targets()] == ["process"]
+    assert [one.name for one in plugin.offer_targets()] == ["process", "docker"]
     assert [one.name for one in plugin.offer_scalers()] == ["busy"]
     assert all(isinstance(one, Target) for one in plugin.offer_targets())
     assert all(isinstance(one, Scaler) for one in plugin.offer_scalers())
@@ -167,56 +166,6 @@ def test_a_port_our_own_router_holds_is_fine(home: Home) -> None:
 def test_settings_that_cannot_be_read_are_an_error_of_the_port(home: Home) -> None:
     home.settings_file.write_text("router: []\n")
     assert only(programs.router_port(home)).severity is Severity.ERROR
-
-
-@pytest.fixture
-def daemon_socket(home: Home) -> Iterator[tuple[Path, list[bytes]]]:
-    """A Docker daemon that gives one answer, whatever is asked."""
-    path, answers = (
-        home.run / "docker.sock",
-        [b"HTTP/1.1 200 OK\r\ncontent-length: 18\r\n\r\n" + b'{"Version":"29.1"}'],
-    )
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen()
-
-    def answer() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(4096)
-            connection.sendall(answers[-1])
-
-    thread = threading.Thread(target=answer, daemon=True)
-    thread.start()
-    yield path, answers
-    thread.join(5)
-    listener.close()
-
-
-def test_a_docker_daemon_is_asked_for_its_version(daemon_socket: tuple[Path, list[bytes]]) -> None:
-    finding = only(services.docker({"DOCKER_HOST": f"unix://{daemon_socket[0]}"}))
-    assert (finding.severity, finding.message) == (Severity.OK, "Docker 29.1 answers")
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n", b"nonsense\r\n\r\n", b"", b"HTTP/1.1 200 OK\r\n\r\n{"],
-)
-def test_a_docker_daemon_that_answers_nonsense_is_a_warning(
-    daemon_socket: tuple[Path, list[bytes]], answer: bytes
-) -> None:
-    daemon_socket[1].append(answer)
-    finding = only(services.docker({"DOCKER_HOST": f"unix://{daemon_socket[0]}"}))
-    assert finding.severity is Severity.WARNING
-
-
-def test_a_stale_docker_socket_is_a_warning_and_an_absent_one_only_information(home: Home) -> None:
-    path = home.run / "stale.sock"
-    with socket.socket(socket.AF_UNIX) as stale:
-        stale.bind(str(path))
-    assert only(services.docker({"DOCKER_HOST": f"unix://{path}"})).severity is Severity.WARNING
-    assert only(services.docker({"DOCKER_HOST": f"unix://{path}.no"})).severity is Severity.INFO
-    assert only(services.docker({"DOCKER_HOST": "tcp://far:2375"})).severity is Severity.INFO
 
 
 def kubeconfig(path: Path, server: str) -> Path:

@@ -276,6 +276,34 @@ class Twins(FakeTarget):
         return 2 * await super().candidates()
 
 
+class Endless(FakeTarget):
+    """Follows the log of a replica that is no more."""
+
+    async def logs(self, replica: str, *, lines: int, follow: bool) -> AsyncIterator[str]:
+        async for line in super().logs(replica, lines=lines, follow=follow):
+            yield line
+        await asyncio.sleep(60)
+
+
+class Conjuring(FakeTarget):
+    async def drain(self, replica: str) -> None:
+        self.place.start(WORKLOAD, attrs.evolve(PLAN, id=replica))
+
+    async def delete(self, replica: str) -> None:
+        del replica
+
+
+class Racing(FakeTarget):
+    """Looks first and makes later: two that come at once both make one."""
+
+    async def apply(self, workload: Workload) -> None:
+        before = len(self.place.applied)
+        await asyncio.sleep(0)
+        late = len(self.place.applied) - before
+        plan = attrs.evolve(PLAN, id=f"{PLAN.id}-{late}") if late else PLAN
+        await super().apply(attrs.evolve(workload, replicas=(plan,)))
+
+
 class Hurried(TargetConformance):
     deadline_seconds = 0.1
 
@@ -290,6 +318,9 @@ TARGETS = Hurried()
         (TARGETS.test_a_ready_replica_has_an_address, FakeTarget(FakePlace(immediately_ready=False))),
         (TARGETS.test_a_drained_idle_replica_has_nothing_in_flight, Idle()),
         (TARGETS.test_deleting_removes_the_replica_and_twice_is_fine, Undying()),
+        (TARGETS.test_following_a_log_ends_with_the_replica, Endless()),
+        (TARGETS.test_draining_and_deleting_what_is_absent_is_fine, Conjuring()),
+        (TARGETS.test_applying_at_once_makes_one_replica, Racing()),
         (lambda target, _: TARGETS.test_it_offers_a_place_to_run(target), Twins()),
     ],
 )

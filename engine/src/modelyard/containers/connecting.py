@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
+import math
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -114,12 +115,16 @@ class Daemon:
         from docker import APIClient  # 0.2 s: only once a daemon is asked for
 
         # what the daemon speaks at most; an update while we run speaks the older one still
-        with contextlib.closing(APIClient(base_url=self.address, version=_OLDEST, timeout=10)) as asking:
+        patience = math.ceil(min(seconds, ASK_SECONDS))
+        first = APIClient(base_url=self.address, version=_OLDEST, timeout=patience)
+        with contextlib.closing(first) as asking:
             spoken = str(asking.version(api_version=False)["ApiVersion"])
         if _numbers(spoken) < OLDEST_API:
             raise failures.too_old(self.address, spoken, _OLDEST)
         newest = min(_numbers(spoken), _NEWEST_API)
-        return APIClient(base_url=self.address, version=".".join(map(str, newest)), timeout=int(seconds))
+        return APIClient(
+            base_url=self.address, version=".".join(map(str, newest)), timeout=math.ceil(seconds)
+        )
 
     @contextlib.contextmanager
     def _mapped(self, what: str, seconds: float) -> Iterator[None]:

@@ -145,12 +145,8 @@ def facts_of(version: Answer, info: Answer) -> DaemonFacts:
 
 def unix_seconds(text: str) -> float:
     """Read a time as Docker writes it (nanoseconds, `Z` or an offset); 0 = never, or no time at all."""
-    whole, _, rest = text.partition(".")
-    fraction = rest[:6].rstrip("Z+-:") if rest else ""
-    zone = text[19:].lstrip(".0123456789") or "Z"
     try:
-        moment = dt.datetime.fromisoformat(whole[:19] + zone.replace("Z", "+00:00"))
+        moment = dt.datetime.fromisoformat(text)  # digits beyond microseconds are cut off
     except ValueError:
         return 0.0
-    seconds = moment.timestamp() + (float(f"0.{fraction}") if fraction.isdigit() else 0.0)
-    return max(seconds, 0.0)
+    return max(moment.timestamp(), 0.0) if moment.tzinfo is not None else 0.0

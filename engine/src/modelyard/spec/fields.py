@@ -233,7 +233,7 @@ FIELDS: tuple[Field, ...] = (
         "Memory of all loaded models; past it the least recently used one is unloaded.",
     ),
     Field("auth", "auth", _RECORD, "How callers are told apart: key, none, or what a plugin offers."),
-    Field("target", "target", _RECORD, "Where replicas run: process, or what a plugin offers."),
+    Field("target", "target", _RECORD, "Where replicas run: process, docker, or what a plugin offers."),
 )
 
 BY_KEY = {field.key: field for field in FIELDS}

@@ -173,6 +173,6 @@ class FakeTarget:
             for line in kept[told:]:
                 told += 1
                 yield line
-            if not follow:
+            if not follow or replica not in self.place.replicas:
                 return
             await asyncio.sleep(_FOLLOW_SECONDS)

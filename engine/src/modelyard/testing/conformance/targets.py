@@ -131,6 +131,41 @@ class TargetConformance:
 
         self._run(target, workload, case)
 
+    def test_following_a_log_ends_with_the_replica(self, target: Target, workload: Workload) -> None:
+        """With `follow` it goes on while the replica lives, and no longer."""
+
+        async def case() -> None:
+            replica = (await self._until_ready(target, workload)).id
+            following = asyncio.create_task(_read(target, replica))
+            await asyncio.sleep(_POLL_SECONDS)
+            assert not following.done()
+            await target.delete(replica)
+            ended, _ = await asyncio.wait([following], timeout=self.deadline_seconds)
+            following.cancel()
+            assert ended, f"it is still followed {self.deadline_seconds:g} s after"
+
+        self._run(target, workload, case)
+
+    def test_applying_at_once_makes_one_replica(self, target: Target, workload: Workload) -> None:
+        """Whoever comes second finds what the first made."""
+
+        async def case() -> None:
+            await asyncio.gather(*(target.apply(workload) for _ in range(3)))
+            await self._until_ready(target, workload)
+            assert [one.id for one in await target.observe()] == [workload.replicas[0].id]
+
+        self._run(target, workload, case)
+
+    def test_draining_and_deleting_what_is_absent_is_fine(self, target: Target, workload: Workload) -> None:
+        """Somebody else may have been faster."""
+
+        async def case() -> None:
+            await target.drain(workload.replicas[0].id)
+            await target.delete(workload.replicas[0].id)
+            assert await target.observe() == ()
+
+        asyncio.run(case())
+
     def _run(self, target: Target, workload: Workload, case: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async def applied() -> None:
             async with _applied(target, workload):
@@ -168,6 +203,10 @@ async def _applied(target: Target, workload: Workload) -> AsyncIterator[None]:
 
 async def _observed(target: Target) -> tuple[Replica, ...]:
     return await target.observe()
+
+
+async def _read(target: Target, replica: str) -> list[str]:
+    return [line async for line in target.logs(replica, lines=5, follow=True)]
 
 
 def _is_ready(seen: Replica | None) -> bool:
