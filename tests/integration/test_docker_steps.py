@@ -40,6 +40,7 @@ from modelyard.images.dockerfiles.buildx import find_docker
 from modelyard.images.dockerfiles.remains import sweep
 from modelyard_registry import DockerDaemonRegistry, OciLayoutRegistry
 
+from plugins.registry.tests.distribution.real import connect, needs_registry, running
 from tests.conftest import ROOT, until
 from tests.testbed.busybox import put_busybox
 from tests.testbed.docker_daemon import DockerDaemon, docker_client, own_daemon
@@ -226,6 +227,22 @@ def test_other_peoples_tools_find_the_image_valid(workshop: Workshop):
         check=True,
         timeout=60,
     )
+
+
+@needs_registry
+def test_a_registry_server_gets_an_image_that_other_peoples_tools_find_valid(workshop: Workshop):
+    if shutil.which("skopeo") is None:
+        pytest.skip("needs skopeo, the tool other people use")
+    with running(workshop.folder / "server") as server:
+        remote = attrs.evolve(workshop, registry=connect(server))
+        built = run(remote.build(workshop.order("RUN echo x > /opt"), base=workshop.registry))
+        place = f"docker://{server.host}/{IMAGES}:{TAG}"
+        for what in (["inspect"], ["inspect", "--config"]):
+            told = subprocess.run(
+                ["skopeo", *what, "--tls-verify=false", place], capture_output=True, check=True, timeout=30
+            )
+            if "--config" not in what:
+                assert json.loads(told.stdout)["Digest"] == built.digest
 
 
 def test_a_whole_dockerfile_with_stages_is_built(workshop: Workshop):

@@ -21,10 +21,13 @@ from modelyard.api import (
     ImageUnbuildable,
     ModelyardError,
     Platform,
+    SystemError_,
+    Unavailable,
     UserError,
 )
-from modelyard.containers.building import BuildDaemon
+from modelyard.containers.building import BuildDaemon, Failure
 from modelyard.images.dockerfiles import DockerImageBuilder
+from modelyard.images.dockerfiles.builder import unbuildable
 from modelyard.images.dockerfiles.buildx import BuildKitOrder, find_docker, write_argv
 from modelyard.images.dockerfiles.configs import clean_config
 from modelyard.images.dockerfiles.remains import Remains, begin, sweep
@@ -206,3 +209,29 @@ def test_what_dead_builds_left_is_removed_and_their_notes_are_kept_for_a_day(sho
         sweep(notes, BuildDaemon(environ))
     assert sorted(removed) == ["0123456789ab", f"modelyard-build:{old}", f"modelyard-build:{young}"]
     assert {path.name for path in notes.iterdir()} == {f"{young}.lock", living.lock.name}
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "why"),
+    [
+        (
+            Failure("pull access denied for modelyard-base, it does not exist"),
+            Unavailable,
+            "was removed from Docker",
+        ),
+        (Failure("write /x: no space left on device"), SystemError_, "disk is full"),
+        (Failure("x", "2/2: RUN dd", 1, ("dd: no space left on device",)), ImageUnbuildable, "exit status 1"),
+        (
+            Failure("COPY failed: no such file", "2/2: COPY a b"),
+            ImageUnbuildable,
+            "step 2/2: COPY a b failed: COPY",
+        ),
+    ],
+)
+def test_whose_fault_a_failed_build_is(
+    builder: DockerImageBuilder, failure: Failure, kind: type[Exception], why: str
+):
+    error = unbuildable(failure, ORDER, BuildDaemon(builder.environ))
+    assert type(error) is kind
+    assert why in error.message
+    assert error.remedy

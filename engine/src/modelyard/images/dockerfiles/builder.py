@@ -93,7 +93,7 @@ class DockerImageBuilder:
                 work = _Work(order, site, daemon, docker, remains, self.environ)
                 done = await work.with_buildkit(text) if docker else await work.classic(text)
                 if done.failure:
-                    raise _unbuildable(done.failure, order, daemon)
+                    raise unbuildable(done.failure, order, daemon)
                 return await publish(remains.image, present.base if present else None, order, site, daemon)
             finally:
                 await asyncio.to_thread(_clear, remains, daemon)
@@ -165,7 +165,8 @@ def _clear(remains: Remains, daemon: BuildDaemon) -> None:
         log.warning("what a build has in Docker is removed by the next build: %s", failure)
 
 
-def _unbuildable(failure: Failure, order: BuildOrder, daemon: BuildDaemon) -> ModelyardError:
+def unbuildable(failure: Failure, order: BuildOrder, daemon: BuildDaemon) -> ModelyardError:
+    """Say why a build failed: the owner of the steps, or of the machine, can mend it. Pure."""
     what = f"step {failure.step}" if failure.step else "the build"
     if failure.status is None and is_full(failure.message):
         return SystemError_(
