@@ -306,8 +306,10 @@ def test_a_cancelled_build_ends_in_the_daemon_and_leaves_nothing(workshop: Works
         assert time.monotonic() - started < 20
 
     run(case())
-    until(lambda: workshop.leftovers() == [])
-    assert list((workshop.folder / "notes").iterdir()) == []
+    until(lambda: workshop.swept() == [])
+    # BuildKit might still finish an image: the note stays, for the next build to look again
+    noted = 0 if workshop.builder.environ["PATH"] == "" else 1
+    assert len(list((workshop.folder / "notes").iterdir())) == noted
 
 
 def test_two_different_builds_at_once_both_succeed(workshop: Workshop):

@@ -89,14 +89,17 @@ class DockerImageBuilder:
         present = None if order.dockerfile else await self._bring_base(order, site, daemon.address)
         text = order.dockerfile or write_dockerfile(present.name if present else "", order.docker_steps)
         with begin(self.notes) as remains:
+            # BuildKit may finish an image after its command was killed: then the next build looks again
+            ended = not docker
             try:
                 work = _Work(order, site, daemon, docker, remains, self.environ)
                 done = await work.with_buildkit(text) if docker else await work.classic(text)
+                ended = True
                 if done.failure:
                     raise unbuildable(done.failure, order, daemon)
                 return await publish(remains.image, present.base if present else None, order, site, daemon)
             finally:
-                await asyncio.to_thread(_clear, remains, daemon)
+                await asyncio.to_thread(_clear, remains, daemon, forget=ended)
 
     async def _bring_base(self, order: BuildOrder, site: BuildSite, address: str) -> Present:
         with contextlib.closing(Daemon(address)) as daemon:
@@ -157,10 +160,11 @@ def _check_heredocs(steps: tuple[Step, ...], docker: str) -> None:
             )
 
 
-def _clear(remains: Remains, daemon: BuildDaemon) -> None:
+def _clear(remains: Remains, daemon: BuildDaemon, *, forget: bool) -> None:
     try:
         remains.remove(daemon)
-        remains.forget()
+        if forget:
+            remains.forget()
     except ModelyardError as failure:
         log.warning("what a build has in Docker is removed by the next build: %s", failure)
 
