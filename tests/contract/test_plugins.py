@@ -71,5 +71,6 @@ def test_what_the_five_offer_is_complete():
         "devices:cpu",
         "devices:fpga",
         "devices:gpu",
+        "registries:docker-daemon",
         "registries:oci-layout",
     }

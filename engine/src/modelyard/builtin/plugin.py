@@ -10,6 +10,7 @@ from modelyard.containers import Daemon, daemon_address
 from modelyard.control.scaling import BusyScaler
 from modelyard.hookspecs import hookimpl
 from modelyard.images import Assembler
+from modelyard.images.dockerfiles import DockerImageBuilder
 from modelyard.processes import find_home
 from modelyard.targets import DockerTarget, ProcessTarget
 
@@ -26,8 +27,9 @@ def offer_targets() -> list[Target]:
 
 @hookimpl
 def offer_image_builders() -> list[ImageBuilder]:
-    """Offer the builder that needs no daemon."""
-    return [Assembler(find_home(os.environ))]
+    """Offer to put images together here, and to have docker steps built in this machine's Docker daemon."""
+    home = find_home(os.environ)
+    return [Assembler(home), DockerImageBuilder(home.builds, os.environ)]
 
 
 @hookimpl

@@ -58,6 +58,13 @@ class Daemon:
         """The folder it keeps everything in; empty until it was asked for its facts."""
         return self._facts.root if self._facts else ""
 
+    def close(self) -> None:
+        """Let go of every connection; the next call connects anew."""
+        with self._making:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
     async def facts(self) -> DaemonFacts:
         """Ask what it is and what it can do."""
         self._facts = await self.call(_SAY_WHAT, _facts)

@@ -1,9 +1,11 @@
 """Container images: assembled in layers straight into a registry, without a daemon and without root.
 
+`dockerfiles` has docker steps built in a daemon and stores what comes of them.
+
 Lives here: what a base holds, layers that are the same for the same content, configurations, keys of images,
 finding an image before building it, the images of environments and of services. Never here: solving
 environments, running anything, deciding when.
-May import `environments`, `processes` and `api`.
+May import `environments`, `packaging`, `containers`, `processes` and `api`.
 """
 
 from modelyard.images.arranging import Desk, Ground, ImageArrangement, arrange_image

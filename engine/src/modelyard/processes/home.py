@@ -80,6 +80,11 @@ class Home:
         return self.cache / "conda"
 
     @property
+    def builds(self) -> Path:
+        """What builds of images have in Docker's daemon, noted until it is removed there."""
+        return self.cache / "builds"
+
+    @property
     def controller_socket(self) -> Path:
         """The management API."""
         return self.run / "controller.sock"

@@ -135,20 +135,26 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
 
 def test_no_file_means_no_server_beside_the_layout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("MODELYARD_HOME", str(tmp_path))
-    assert [record.name for record in plugin.offer_registries()] == ["oci-layout"]
+    assert [record.name for record in plugin.offer_registries()] == ["oci-layout", "docker-daemon"]
 
 
 def test_every_server_of_the_file_is_a_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("MODELYARD_HOME", str(tmp_path))
     (tmp_path / "registries.toml").write_text(FULL)
-    assert [record.name for record in plugin.offer_registries()] == ["oci-layout", "company", "cloud"]
+    assert [record.name for record in plugin.offer_registries()] == [
+        "oci-layout",
+        "docker-daemon",
+        "company",
+        "cloud",
+    ]
 
 
 def test_offering_servers_loads_no_http_library(tmp_path: Path):
     (tmp_path / "registries.toml").write_text(FULL)
     program = (
         "import sys; from modelyard_registry import plugin; records = plugin.offer_registries();"
-        "print(len(records), 'httpx' in sys.modules, 'ssl' in sys.modules and 'httpcore' in sys.modules)"
+        "print(len(records), 'httpx' in sys.modules, 'ssl' in sys.modules and 'httpcore' in sys.modules,"
+        " 'docker' in sys.modules or 'requests' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -158,7 +164,7 @@ def test_offering_servers_loads_no_http_library(tmp_path: Path):
         check=True,
         timeout=30,
     )
-    assert done.stdout.split() == ["3", "False", "False"]
+    assert done.stdout.split() == ["4", "False", "False", "False"]
 
 
 def test_the_file_may_be_elsewhere(tmp_path: Path):

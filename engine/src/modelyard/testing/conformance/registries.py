@@ -204,9 +204,9 @@ class RegistryConformance:
         asyncio.run(case())
 
     def test_a_repository_has_one_address(self, registry: Registry) -> None:
-        """It ends in the repository's name, or there is none."""
+        """It is the repository's name or ends in it, or there is none."""
         address = registry.address(MODELS)
-        assert address == "" or address.endswith(f"/{MODELS}")
+        assert address == "" or f"/{address}".endswith(f"/{MODELS}")
 
     def test_what_speaks_of_a_manifest_is_listed_with_its_kind_and_its_annotations(
         self, registry: Registry
