@@ -5,23 +5,37 @@ script gets, the tree that an image will hold. Never here: what a service is, im
 May import `processes` and `api`.
 """
 
-from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built
+from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built, server_lock
 from modelyard.environments.bases import check_base
 from modelyard.environments.building import cached, ensure
-from modelyard.environments.for_bases import no_lock, recorded_lock, solve_for_base
+from modelyard.environments.drafts import Drafts, Noted
+from modelyard.environments.for_bases import recorded_lock, solve_for_base
 from modelyard.environments.interpreters import Interpreter, find_interpreter
-from modelyard.environments.keys import canonical, changes, digest, explain_miss, normalised, spec_key
+from modelyard.environments.keys import (
+    canonical,
+    changes,
+    digest,
+    explain_miss,
+    explain_nearest,
+    normalised,
+    spec_key,
+)
 from modelyard.environments.laying_out import lay_out
 from modelyard.environments.locks import Lock, lock_of, make_lock, parse_pins
+from modelyard.environments.records import REPOSITORY as LOCKS
 from modelyard.environments.records import LockRecords, RegistryLockRecords
-from modelyard.environments.solving import solve
+from modelyard.environments.solving import NoLock, no_lock, solve
 from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
 
 __all__ = [
+    "LOCKS",
     "Arrangement",
+    "Drafts",
     "Interpreter",
     "Lock",
     "LockRecords",
+    "NoLock",
+    "Noted",
     "RegistryLockRecords",
     "RuntimeWheel",
     "Shelf",
@@ -35,6 +49,7 @@ __all__ = [
     "digest",
     "ensure",
     "explain_miss",
+    "explain_nearest",
     "find_interpreter",
     "is_built",
     "lay_out",
@@ -44,6 +59,7 @@ __all__ = [
     "normalised",
     "parse_pins",
     "recorded_lock",
+    "server_lock",
     "solve",
     "solve_for_base",
     "spec_key",

@@ -10,14 +10,27 @@ from modelyard.images.arranging import Desk, ImageArrangement, arrange_image
 from modelyard.images.assembling import assemble
 from modelyard.images.base_pythons import pythons_of
 from modelyard.images.bases import find_base
-from modelyard.images.descriptions import Inside, describe, environments_of, inputs_of
+from modelyard.images.configs import parts_of
+from modelyard.images.copying import Moved, copy_image
+from modelyard.images.descriptions import Inside, describe, environments_of, inputs_of, key_of
 from modelyard.images.environments import Assembler
 from modelyard.images.images import Addition, Base, Image, Part, Repository, Start
+from modelyard.images.kept_locks import copy_locks, count_packages, keep_locks, kept_locks
 from modelyard.images.keys import Inputs, image_lock_key, image_spec_key, steps_key, why
-from modelyard.images.lookup import BASE_IMAGES, ENVIRONMENT_IMAGES, Found, Shelves, find_image, find_or_build
+from modelyard.images.leases import Leases
+from modelyard.images.lookup import (
+    BASE_IMAGES,
+    ENVIRONMENT_IMAGES,
+    Found,
+    Shelves,
+    find_image,
+    find_or_build,
+    key_lock,
+)
 from modelyard.images.memos import FolderMemo, LayerMemo
 from modelyard.images.places import APPLICATION, CODE, ENVIRONMENT, SCRIPT_ENVIRONMENT
 from modelyard.images.platforms import platform_of
+from modelyard.images.reading import Seen, read_image
 from modelyard.images.references import Located, Reference, locate, parse_reference
 from modelyard.images.services import SERVICES, ServiceParts, Workshop, build_service
 from modelyard.images.trees import list_files, list_tree
@@ -41,10 +54,13 @@ __all__ = [
     "Inputs",
     "Inside",
     "LayerMemo",
+    "Leases",
     "Located",
+    "Moved",
     "Part",
     "Reference",
     "Repository",
+    "Seen",
     "ServiceParts",
     "Shelves",
     "Start",
@@ -52,6 +68,9 @@ __all__ = [
     "arrange_image",
     "assemble",
     "build_service",
+    "copy_image",
+    "copy_locks",
+    "count_packages",
     "describe",
     "environments_of",
     "find_base",
@@ -60,12 +79,18 @@ __all__ = [
     "image_lock_key",
     "image_spec_key",
     "inputs_of",
+    "keep_locks",
+    "kept_locks",
+    "key_lock",
+    "key_of",
     "list_files",
     "list_tree",
     "locate",
     "parse_reference",
+    "parts_of",
     "platform_of",
     "pythons_of",
+    "read_image",
     "steps_key",
     "why",
 ]

@@ -66,6 +66,12 @@ def inputs_of(base: Base) -> Inputs | None:
         return None
 
 
+def key_of(base: Base) -> str:
+    """Read the key of the environment that an image holds; empty where it does not say."""
+    key = _labels(base).get(KEY)
+    return key if isinstance(key, str) else ""
+
+
 def _versioned(text: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(text)
     if document["version"] != _VERSION:

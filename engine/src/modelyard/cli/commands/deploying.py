@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelyard.cli.options import json_option, service_argument, wait_option
+from modelyard.cli.options import (
+    frozen_option,
+    json_option,
+    project_argument,
+    service_argument,
+    wait_option,
+)
 from modelyard.cli.plans import print_plan
 from modelyard.cli.printing import print_json
 from modelyard.cli.progress import follow
@@ -16,19 +22,18 @@ from modelyard.cli.session import Session
 if TYPE_CHECKING:
     from modelyard.api import Operation
 
-_PATH = click.Path(exists=True, path_type=Path)
-
 
 @click.command()
-@click.argument("path", type=_PATH, default=".")
+@project_argument
+@frozen_option
 @json_option
 @click.pass_obj
-def plan(session: Session, path: Path, *, as_json: bool) -> None:
+def plan(session: Session, path: Path, *, frozen: bool, as_json: bool) -> None:
     """Say what a deploy of PATH (a folder with engine.yaml, or such a file) would do; changes nothing."""
     from modelyard.api import Refused
     from modelyard.spec import read_service
 
-    made = session.client.plan(read_service(path))
+    made = session.client.plan(read_service(path), frozen=frozen)
     print_json(made) if as_json else print_plan(made)
     if made.refusals:
         if as_json:
@@ -37,23 +42,26 @@ def plan(session: Session, path: Path, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("path", type=_PATH, default=".")
+@project_argument
 @click.option("--dry-run", is_flag=True, help="Only plan.")
+@frozen_option
 @wait_option
 @json_option
 @click.pass_context
-def deploy(context: click.Context, path: Path, *, dry_run: bool, wait: bool, as_json: bool) -> None:
+def deploy(
+    context: click.Context, path: Path, *, dry_run: bool, frozen: bool, wait: bool, as_json: bool
+) -> None:
     """Deploy PATH (a folder with engine.yaml, or such a file): plan, build, start, prove, switch over."""
     from modelyard.spec import read_service
 
     if dry_run:
-        context.invoke(plan, path=path, as_json=as_json)
+        context.invoke(plan, path=path, frozen=frozen, as_json=as_json)
         return
     client = context.obj.client
     service = read_service(path)
     if not as_json:
-        print_plan(client.plan(service), brief=True)
-    operation = _finish(context.obj, client.deploy(service), wait=wait, as_json=as_json)
+        print_plan(client.plan(service, frozen=frozen), brief=True)
+    operation = _finish(context.obj, client.deploy(service, frozen=frozen), wait=wait, as_json=as_json)
     if operation.finished and not as_json:
         view = client.service(service.name)
         click.echo(f"{view.name} revision {view.revision} serves at {view.url}")

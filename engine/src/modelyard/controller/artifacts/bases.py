@@ -6,7 +6,7 @@ import sys
 
 import attrs
 
-from modelyard.api import BasePython, BuildOrder, EnvironmentSpec, ImageRef, Platform
+from modelyard.api import BasePython, BuildOrder, EnvironmentSpec, ImageRef, ImageUnbuildable, Platform
 from modelyard.controller.artifacts.building import ImageBuilding
 from modelyard.controller.ports import OnLine
 from modelyard.host import Host
@@ -18,6 +18,7 @@ from modelyard.images import (
     Repository,
     Shelves,
     find_base,
+    find_image,
     locate,
     parse_reference,
     pythons_of,
@@ -47,9 +48,18 @@ class BaseFinder:
         self._default = default
 
     async def find(
-        self, spec: EnvironmentSpec, platform: Platform, shelves: Shelves, on_line: OnLine
+        self,
+        spec: EnvironmentSpec,
+        platform: Platform,
+        shelves: Shelves,
+        on_line: OnLine,
+        *,
+        may_build: bool = True,
     ) -> Ground:
-        """Find the base of a specification, build what its docker steps make of it, and look for its Pythons."""
+        """Find the base of a specification, build what its docker steps make of it, and look for its Pythons.
+
+        Without `may_build` the steps must have been done before; raises `ImageUnbuildable` else.
+        """
         name = spec.base or self._default.format(python=_minor(spec.python))
         located = locate(parse_reference(name), self._host.registries)
         source = Repository(located.registry, located.repository)
@@ -58,6 +68,8 @@ class BaseFinder:
         inputs = Inputs(platform, asked.digest, attrs.evolve(spec, base=name))
         image = ImageRef(located.registry.name, located.repository, asked.digest)
         if spec.docker_steps:
+            if not may_build:
+                await _require_steps(inputs, shelves)
             found = await self._with_steps(inputs, image, shelves, on_line)
             source = found.repository
             image = ImageRef(source.registry.name, source.name, found.manifest.digest)
@@ -77,6 +89,15 @@ class BaseFinder:
         )
         registry = self._host.registries[image.registry]
         return await self._building.find_or_build(order, registry, shelves, on_line)
+
+
+async def _require_steps(inputs: Inputs, shelves: Shelves) -> None:
+    if await find_image(steps_key(inputs.base, inputs.spec.docker_steps), shelves, BASE_IMAGES) is None:
+        raise ImageUnbuildable(
+            "the docker steps were never done to this base, and what Python they leave is not known before",
+            place="environment.docker_steps",
+            remedy="run `engine plan` for this service, which builds the base alone",
+        )
 
 
 def _minor(python: str | None) -> str:

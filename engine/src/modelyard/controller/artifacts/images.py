@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform as machine
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -20,16 +21,20 @@ from modelyard.api import (
     Registry,
     ServiceSpec,
     Unavailable,
+    UserError,
 )
 from modelyard.control import wish
 from modelyard.controller.artifacts.bases import BaseFinder, Ground
 from modelyard.controller.artifacts.building import ImageBuilding
 from modelyard.controller.artifacts.extras import with_extra_requirements
 from modelyard.controller.artifacts.looks import LOOK_SECONDS, Look, postponed
+from modelyard.controller.artifacts.nearest import Nearest
+from modelyard.controller.artifacts.uses import Leasing, Uses
 from modelyard.controller.ports import Built, OnLine
-from modelyard.environments import RegistryLockRecords, RuntimeWheel, bundled_runtime
+from modelyard.environments import LOCKS, RegistryLockRecords, RuntimeWheel, bundled_runtime
 from modelyard.host import Host
 from modelyard.images import (
+    BASE_IMAGES,
     ENVIRONMENT,
     ENVIRONMENT_IMAGES,
     SCRIPT_ENVIRONMENT,
@@ -49,7 +54,9 @@ from modelyard.images import (
     find_base,
     find_image,
     image_lock_key,
+    keep_locks,
     platform_of,
+    steps_key,
 )
 from modelyard.processes import Home, disk_errors
 from modelyard.store import RevisionRecord
@@ -59,7 +66,9 @@ ARCHITECTURE = "kubernetes.io/arch"
 
 
 @attrs.frozen
-class _Solved:
+class Solved:
+    """What a specification came to on its base, and the key of its image."""
+
     ground: Ground
     arrangement: ImageArrangement
     key: str
@@ -68,18 +77,33 @@ class _Solved:
 class ImageMaker:
     """Makes a service's image; whatever is there already is not made again."""
 
-    def __init__(self, home: Home, host: Host, settings: EngineSettings) -> None:
+    def __init__(
+        self, home: Home, host: Host, settings: EngineSettings, leasing: Leasing | None = None
+    ) -> None:
         self._home = home
         self._host = host
+        self._leasing = leasing or Leasing(home)
         self._shared = settings.images.shared
         self._building = ImageBuilding(host, preferred=settings.images.builder)
         self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
+        self._nearest = Nearest()
 
     async def build(
         self, revision: RevisionRecord, places: tuple[Candidate, ...], registry: Registry, on_line: OnLine
     ) -> Built:
         """Return the image of a revision whose code and models are kept."""
-        platform = platform_for(places)
+        with self._leasing.using(registry) as uses:
+            built = await self._build(revision, platform_for(places), registry, on_line, uses)
+            return attrs.evolve(built, locks=uses.locks)
+
+    async def _build(
+        self,
+        revision: RevisionRecord,
+        platform: Platform,
+        registry: Registry,
+        on_line: OnLine,
+        uses: Uses,
+    ) -> Built:
         spec = await _whole(revision.spec, Path(revision.code_dir))
         wheel = await asyncio.to_thread(bundled_runtime)
         named = await self._named(spec, platform)
@@ -88,15 +112,28 @@ class ImageMaker:
             on_line(f"a plugin names the image {source.name}@{base.digest[:19]}")
             image = await self._service(revision, base, source, registry, wheel, on_line)
             return _built(base.digest.removeprefix("sha256:"), image, base)
-        solved = await self._solve(spec, platform, registry, wheel, on_line)
-        found = await self._environment(solved, spec, registry, on_line)
+        records = uses.noted(RegistryLockRecords(registry))
+        desk = Desk(self._home, records, wheel, on_line, frozen=revision.frozen)
+        solved = await self._solve(spec, platform, registry, desk)
+        found = await self._environment(solved, spec, registry, on_line, uses)
         base = await find_base(found.repository, found.manifest.digest, platform)
         image = await self._service(revision, base, found.repository, registry, wheel, on_line)
         why = wish(spec).why or solved.arrangement.why
         return attrs.evolve(_built(solved.key, image, base), isolation_why=why)
 
-    async def look(self, spec: ServiceSpec, places: tuple[Candidate, ...], registry: Registry) -> Look:
-        """Find out what a deploy would do; solves what was never solved, and builds nothing but a base."""
+    async def look(
+        self,
+        spec: ServiceSpec,
+        places: tuple[Candidate, ...],
+        registry: Registry,
+        *,
+        frozen: bool = False,
+        recent: Sequence[str] = (),
+    ) -> Look:
+        """Find out what a deploy would do; solves what was never solved, and builds nothing but a base.
+
+        `recent` has the keys of images that services use, the newest first: a miss is told against those first.
+        """
         spec = await _whole(spec, Path(spec.code.source))
         asked, platform = wish(spec), platform_for(places)
         wheel = await asyncio.to_thread(bundled_runtime)
@@ -104,13 +141,33 @@ class ImageMaker:
             async with asyncio.timeout(LOOK_SECONDS):
                 if (named := await self._named(spec, platform)) is not None:
                     built = _built(named[1].digest, None, named[1])
-                    return Look(built.key, cached=True, isolation=built.isolation, why="a plugin's image")
-                solved = await self._solve(spec, platform, registry, wheel, lambda _: None)
+                    place = named[0].registry.name
+                    return Look(built.key, True, built.isolation, "a plugin's image", place=place)
+                desk = Desk(self._home, RegistryLockRecords(registry), wheel, lambda _: None, frozen=frozen)
+                solved = await self._solve(spec, platform, registry, desk)
                 found = await find_image(solved.key, self._shelves(registry))
         except (TimeoutError, Unavailable) as error:
             return postponed(asked.isolation, error)
-        chosen = solved.arrangement
-        return Look(solved.key, found is not None, chosen.isolation, asked.why or chosen.why)
+        chosen, shelves = solved.arrangement, self._shelves(registry)
+        return Look(
+            solved.key,
+            found is not None,
+            chosen.isolation,
+            asked.why or chosen.why,
+            miss="" if found else await self._nearest.why(solved.ground.inputs, shelves, recent),
+            place=found.repository.registry.name if found else "",
+        )
+
+    async def lock(self, spec: ServiceSpec, platform: Platform, registry: Registry, desk: Desk) -> Solved:
+        """Solve what the desk lets solve for a platform, and build nothing, no base either."""
+        spec = await _whole(spec, Path(spec.code.source))
+        if await self._named(spec, platform) is not None:
+            raise UserError(
+                "a plugin names the image of this service: there is nothing to lock",
+                place=spec.name,
+                remedy="`engine images why` says which image it is",
+            )
+        return await self._solve(spec, platform, registry, desk, may_build=False)
 
     async def _named(self, spec: ServiceSpec, platform: Platform) -> tuple[Repository, Base] | None:
         """Ask plugins for the image; what they name must hold an environment."""
@@ -129,19 +186,27 @@ class ImageMaker:
         spec: ServiceSpec,
         platform: Platform,
         registry: Registry,
-        wheel: RuntimeWheel,
-        on_line: OnLine,
-    ) -> _Solved:
-        ground = await self._bases.find(spec.environment, platform, self._shelves(registry), on_line)
-        desk = Desk(self._home, RegistryLockRecords(registry), wheel, on_line)
+        desk: Desk,
+        *,
+        may_build: bool = True,
+    ) -> Solved:
+        shelves = self._shelves(registry)
+        ground = await self._bases.find(
+            spec.environment, platform, shelves, desk.on_line, may_build=may_build
+        )
         arrangement = await arrange_image(ground.inputs, ground.pythons, wish(spec).isolation, desk=desk)
         key = image_lock_key(ground.inputs.base, spec.environment.docker_steps, arrangement.pips)
-        return _Solved(ground, arrangement, key)
+        return Solved(ground, arrangement, key)
 
     async def _environment(
-        self, solved: _Solved, spec: ServiceSpec, registry: Registry, on_line: OnLine
+        self, solved: Solved, spec: ServiceSpec, registry: Registry, on_line: OnLine, uses: Uses
     ) -> Found:
         ground, pips = solved.ground, solved.arrangement.pips
+        await uses.take(ENVIRONMENT_IMAGES, solved.key)
+        await uses.take(LOCKS, solved.key)
+        if steps := spec.environment.docker_steps:
+            await uses.take(BASE_IMAGES, steps_key(ground.inputs.base, steps))
+        await keep_locks(registry, solved.key, pips)
         order = BuildOrder(
             platform=ground.inputs.platform,
             base=ground.image,
