@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import attrs
 from modelyard.api import ImageRef, OnLine, Registry, Target
 from modelyard.hookspecs import hookimpl
-from modelyard.testing import FakeTarget, InMemoryRegistry
+from modelyard.testing import FakeTarget
+from modelyard_registry.layout import OciLayoutRegistry
+
+api_level = 1
 
 
 @attrs.define
@@ -20,6 +24,13 @@ class PaperTarget(FakeTarget):
         on_line(f"brought {found.digest}")
 
 
+@attrs.frozen
+class CompanyRegistry(OciLayoutRegistry):
+    """Another folder than the engine's own."""
+
+    name: str = attrs.field(default="company", init=False)
+
+
 @hookimpl
 def offer_targets() -> list[Target]:
     return [PaperTarget(name="paper", artifact="image")]
@@ -27,7 +38,7 @@ def offer_targets() -> list[Target]:
 
 @hookimpl
 def offer_registries() -> list[Registry]:
-    return [InMemoryRegistry("company")]
+    return [CompanyRegistry(Path(os.environ["MODELYARD_HOME"]) / "company")]
 
 
 def install(folder: Path) -> Path:

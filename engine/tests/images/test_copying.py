@@ -43,6 +43,9 @@ def test_a_copy_has_the_same_digest_and_every_byte_is_counted(tmp_path: Path):
     manifest = asyncio.run(copied(source, target, tmp_path, seen))
     assert asyncio.run(target.resolve("images", KEY)) == manifest
     assert (seen[0].there_bytes, seen[0].sent_bytes) == (0, 0)
+    done = [one.done_bytes for one in seen]
+    assert done == sorted(done)
+    assert any(one.read_bytes for one in seen), "bytes are counted within a blob"
     assert seen[-1].there_bytes == seen[-1].sent_bytes == seen[-1].total_bytes > 8000
     assert list(tmp_path.iterdir()) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
@@ -47,13 +48,22 @@ async def is_there(layer: Descriptor, source: Repository, target: Repository) ->
     return beside and await target.registry.mount(target.name, layer.digest, source.name)
 
 
-async def fetch_blob(blob: Descriptor, source: Repository, file: IO[bytes]) -> None:
-    """Write a blob to an open file, piece by piece; it is all there, and right, when this returns."""
+async def fetch_blob(
+    blob: Descriptor,
+    source: Repository,
+    file: IO[bytes],
+    on_read: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Write a blob to an open file, piece by piece; it is all there, and right, when this returns.
+
+    `on_read` hears how many bytes were read so far.
+    """
     size = 0
     async for chunk in source.registry.read_blob(source.name, blob.digest):
         size += len(chunk)
         _check_size(size, blob, source)
         await asyncio.to_thread(file.write, chunk)
+        on_read(size)
     file.flush()
 
 

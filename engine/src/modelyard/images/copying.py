@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -27,6 +28,13 @@ class Moved:
     total_bytes: int
     there_bytes: int = 0
     sent_bytes: int = 0
+    read_bytes: int = 0
+    """Of the blob that is under way."""
+
+    @property
+    def done_bytes(self) -> int:
+        """What progress shows: a blob that is read and not stored yet is half done."""
+        return self.there_bytes + self.read_bytes // 2
 
 
 async def copy_image(
@@ -52,7 +60,7 @@ async def copy_image(
     )
     on_moved(moved)
     for blob in (one for one, is_in in zip(blobs, present, strict=True) if not is_in):
-        await _send(blob, source, target, folder)
+        await _send(blob, source, target, folder, partial(_tell_read, on_moved, moved))
         moved = attrs.evolve(
             moved, there_bytes=moved.there_bytes + blob.size, sent_bytes=moved.sent_bytes + blob.size
         )
@@ -67,7 +75,17 @@ async def copy_image(
     return await target.registry.push(target.name, artifact, tag=tag), moved
 
 
-async def _send(blob: Descriptor, source: Repository, target: Repository, folder: Path) -> None:
+def _tell_read(on_moved: Callable[[Moved], None], moved: Moved, read_bytes: int) -> None:
+    on_moved(attrs.evolve(moved, read_bytes=read_bytes))
+
+
+async def _send(
+    blob: Descriptor,
+    source: Repository,
+    target: Repository,
+    folder: Path,
+    on_read: Callable[[int], None],
+) -> None:
     with disk_errors(folder), tempfile.NamedTemporaryFile(dir=folder) as file:
-        await fetch_blob(blob, source, cast("IO[bytes]", file))
+        await fetch_blob(blob, source, cast("IO[bytes]", file), on_read)
         await target.registry.push_blob(target.name, Path(file.name), blob.media_type)

@@ -93,7 +93,7 @@ class Transfers:
 
         def moved(now: Moved) -> None:
             words = f"copying {key[:12]} from {source.registry.name} to {registry.name}"
-            tell(Progress(words, done_bytes=now.there_bytes, total_bytes=now.total_bytes))
+            tell(Progress(words, done_bytes=now.done_bytes, total_bytes=now.total_bytes))
 
         with disk_errors(work):
             work.mkdir(parents=True, exist_ok=True)
