@@ -118,6 +118,7 @@ class FakeImages:
     """Answers for images with fixed values."""
 
     note: Callable[..., None]
+    abandoned: threading.Event = attrs.field(factory=threading.Event)
 
     async def list(self, registry: str) -> tuple[ImageSummary, ...]:
         self.note("list", registry)
@@ -150,11 +151,18 @@ class FakeImages:
 
     def push(self, key: str, *, registry: str) -> AsyncIterator[Progress[TransferReport]]:
         self.note("push", key, registry)
-        return self._lines(MOVED)
+        return self._forever() if registry == "slow" else self._lines(MOVED)
 
     def prune(self, *, keep_days: float, dry_run: bool) -> AsyncIterator[Progress[PruneReport]]:
         self.note("prune", keep_days, dry_run)
         return self._lines(PRUNED)
+
+    async def _forever(self) -> AsyncIterator[Any]:
+        try:
+            yield Progress("copying", 10, 30)
+            await asyncio.Event().wait()
+        finally:
+            self.abandoned.set()
 
     async def _lines(self, result: Any) -> AsyncIterator[Any]:
         yield Progress("copying", 10, 30)
@@ -181,7 +189,7 @@ class FakeEngine:
 
     @property
     def images(self) -> FakeImages:
-        return FakeImages(self._note)
+        return FakeImages(self._note, self.abandoned)
 
     async def plan(self, spec: ServiceSpec, *, frozen: bool) -> Plan:
         self._note("plan", spec, frozen)

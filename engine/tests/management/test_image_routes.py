@@ -98,3 +98,12 @@ def test_a_body_that_is_half_understood_is_refused(served: Any, verb: str, body:
         answer = raw.post(f"/v1/images/{verb}", json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "user_error")
     assert served.engine.asked == []
+
+
+def test_an_interrupted_client_stops_the_work(served: Any):
+    def interrupt(_: Progress[Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        served.client.images.push("k", "slow", on_progress=interrupt)
+    assert served.engine.abandoned.wait(10)
