@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import click
 import pytest
 from modelyard.api import (
     Conflict,
@@ -245,11 +246,12 @@ def test_no_escape_codes_reach_a_pipe(run: Run):
     assert "\x1b" not in outcome.out
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"completion", "plugins"}])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "completion"])
 def test_every_command_prints_json_when_asked(name: str):
     command = engine.get_command(None, name)  # type: ignore[arg-type]  # the context is not looked at
     assert command is not None
-    assert "--json" in [option for parameter in command.params for option in parameter.opts]
+    for one in command.commands.values() if isinstance(command, click.Group) else [command]:
+        assert "--json" in [option for parameter in one.params for option in parameter.opts]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

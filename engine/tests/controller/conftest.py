@@ -34,6 +34,7 @@ from modelyard.api import (
 )
 from modelyard.control import BusyScaler
 from modelyard.controller import Built, Controller, Inspection, Kept, Parts
+from modelyard.controller.artifacts import LocalArtifacts
 from modelyard.host import Host, load
 from modelyard.processes import Home, find_home
 from modelyard.router import Endpoint, LoadReport, RouterState, XdsStatus
@@ -107,9 +108,14 @@ class FakeArtifacts:
     build_gate: asyncio.Event | None = None
     built: int = 0
     discarded: list[str] = attrs.field(factory=list)
+    looked: list[tuple[bool, tuple[str, ...]]] = attrs.field(factory=list)
+    frozen: list[bool] = attrs.field(factory=list)
 
-    async def inspect(self, spec: ServiceSpec, target: Target) -> Inspection:
+    async def inspect(
+        self, spec: ServiceSpec, target: Target, *, frozen: bool = False, recent: Sequence[str] = ()
+    ) -> Inspection:
         assert target.name == spec.target
+        self.looked.append((frozen, tuple(recent)))
         digest = self._digest(spec)
         cached = (self.home.environments / _key(spec.environment)).is_dir()
         return Inspection(digest, 1, 10, ("data/",), (), _key(spec.environment), cached)
@@ -124,6 +130,7 @@ class FakeArtifacts:
     async def build(self, revision: RevisionRecord, target: Target, on_line: Callable[[str], None]) -> Built:
         assert target.name == revision.spec.target
         on_line("resolving")
+        self.frozen.append(revision.frozen)
         if self.build_gate is not None:
             await self.build_gate.wait()
         if self.build_error is not None:
@@ -244,8 +251,11 @@ class Machine:
         return load(PluginSettings(), entry_points=[plugin_from("all", **hooks)])
 
     async def open(self, host: Host | None = None) -> Controller:
+        host = host or self.host()
+        settings = EngineSettings(registry=InMemoryRegistry().name)
         parts = Parts(
             artifacts=self.artifacts,
+            images=LocalArtifacts(self.home, host, settings).images,
             xds=lambda on_load: FakeXds(self, on_load),
             router=self.router,
             clock=time.monotonic,
@@ -255,8 +265,7 @@ class Machine:
             settle_seconds=0.02,
             acknowledge_seconds=0.5,
         )
-        settings = EngineSettings(registry=InMemoryRegistry().name)
-        return await Controller.open(self.home, settings, host or self.host(), parts=parts)
+        return await Controller.open(self.home, settings, host, parts=parts)
 
     @contextlib.asynccontextmanager
     async def engine(self, host: Host | None = None) -> AsyncIterator[Controller]:

@@ -316,3 +316,30 @@ def test_a_plan_says_what_changes_and_why_the_environment_is_built_anew(machine:
             assert "environment.requirements" in plan.changes
 
     asyncio.run(scenario())
+
+
+def test_a_frozen_deploy_looks_and_builds_frozen_and_a_rollback_to_it_does_too(machine: Machine):
+    async def scenario() -> None:
+        async with machine.engine() as engine:
+            first = await machine.finish(engine, await engine.deploy(machine.spec(), frozen=True))
+            await machine.finish(engine, await engine.deploy(machine.spec(code="def run(d): return 2\n")))
+            await machine.finish(engine, await engine.rollback("digits"))
+            assert first.state is OperationState.SUCCEEDED
+            assert [frozen for frozen, _ in machine.artifacts.looked] == [True, False]
+            assert machine.artifacts.frozen == [True, False, True]
+
+    asyncio.run(scenario())
+
+
+def test_a_plan_compares_with_what_services_use_the_newest_first(machine: Machine):
+    async def scenario() -> None:
+        async with machine.engine() as engine:
+            for requirement in ("numpy", "scipy"):
+                spec = machine.spec(environment=EnvironmentSpec(requirements=(requirement,)))
+                await machine.finish(engine, await engine.deploy(spec))
+            await engine.plan(machine.spec())
+            newest, oldest = machine.artifacts.looked[-1][1]
+            used = [one.environment_key for one in engine.service("digits").revisions]
+            assert [oldest, newest] == used
+
+    asyncio.run(scenario())

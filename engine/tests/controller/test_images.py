@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 from modelyard.api import (
+    Artifact,
     BasePython,
     BuildOrder,
     BuildSite,
@@ -32,6 +33,7 @@ from modelyard.api import (
     Registry,
     ServiceSpec,
     Unavailable,
+    UserError,
 )
 from modelyard.controller.artifacts import bases, images
 from modelyard.controller.artifacts.images import ImageMaker, platform_for
@@ -242,11 +244,11 @@ def test_conda_packages_are_laid_on_the_base_and_what_pip_installs_on_them(yard:
     steps, below, environment = yard.builder.orders
     assert [one.repository for one in (steps, below, environment)] == [
         "images/bases",
-        "images/conda",
+        "images/bases",
         "images/environments",
     ]
     assert below.base.repository == "images/bases"
-    assert environment.base.repository == "images/conda"
+    assert environment.base.repository == "images/bases"
     assert below.conda is not None
     assert below.conda.file == conda
     assert yard.grounds[0].conda == yard.builder.conda
@@ -354,3 +356,49 @@ def test_shelves_of_a_workspace_know_their_shared_registries(yard: Yard):
     maker = yard.maker(ImageSettings(base=BASE, shared=("shared",)))
     shelves: Shelves = maker._shelves(yard.registry)
     assert shelves.shared == (yard.shared,)
+
+
+def test_a_build_leases_what_it_takes_and_keeps_the_locks_under_the_key(yard: Yard):
+    built = yard.build(yard.maker(), docker_steps=("RUN true",))
+
+    async def case() -> None:
+        (image,) = await yard.registry.list_tags("leases/images/environments")
+        assert image.startswith(f"{built.key}.")
+        assert len(await yard.registry.list_tags("leases/images/bases")) == 1
+        assert await yard.registry.list_tags("environments") == (built.key,)
+
+    asyncio.run(case())
+
+
+def test_an_image_that_is_found_is_leased_too(yard: Yard):
+    yard.build(yard.maker())
+    fresh = InMemoryRegistry("fresh")
+    maker = yard.maker(ImageSettings(base=BASE, shared=("memory",)), offer_registries=[fresh, yard.registry])
+    built = asyncio.run(maker.build(yard.revision(), HERE, fresh, yard.lines.append))
+    (image,) = asyncio.run(fresh.list_tags("leases/images/environments"))
+    assert image.startswith(f"{built.key}.")
+
+
+def test_without_a_right_to_write_leases_a_build_goes_on(yard: Yard, caplog: pytest.LogCaptureFixture):
+    @attrs.define
+    class Strict(InMemoryRegistry):
+        async def push(self, repository: str, artifact: Artifact, *, tag: str = "") -> Descriptor:
+            if repository.startswith("leases/"):
+                raise UserError("you may not write there")
+            return await super().push(repository, artifact, tag=tag)
+
+    yard.registry = Strict()
+    asyncio.run(put_image(yard.registry, [layer({"a": b"a"})]))
+    assert yard.build(yard.maker()).image == SERVICE
+    assert "no lease of images/environments" in caplog.text
+
+
+def test_a_plan_says_which_input_makes_it_a_miss_and_where_a_hit_is(yard: Yard):
+    maker = yard.maker()
+    before = asyncio.run(maker.look(yard.spec(), HERE, yard.registry))
+    assert before.miss == "no image was built before"
+    yard.build(maker)
+    after = asyncio.run(maker.look(yard.spec(), HERE, yard.registry))
+    assert (after.miss, after.place) == ("", "memory")
+    other = asyncio.run(maker.look(yard.spec(docker_steps=("RUN true",)), HERE, yard.registry))
+    assert other.miss == "docker_steps: default -> changed"

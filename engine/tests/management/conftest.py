@@ -4,8 +4,9 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -13,15 +14,28 @@ from modelyard.api import (
     Device,
     EngineStatus,
     Finding,
+    ImageDetails,
+    ImageEnvironment,
+    ImageInputs,
+    ImageKind,
+    ImageLayer,
+    ImageOutlook,
+    ImageSummary,
     KeyPair,
     KeySlot,
+    LockedEnvironment,
+    LockReport,
     NotFound,
     Operation,
     OperationKind,
     OperationState,
+    PackageChange,
     Plan,
     PluginRecord,
     PluginState,
+    Progress,
+    Pruned,
+    PruneReport,
     Replica,
     ReplicaPhase,
     Revision,
@@ -34,6 +48,7 @@ from modelyard.api import (
     Setting,
     Severity,
     StepReport,
+    TransferReport,
 )
 from modelyard.client import Client
 from modelyard.client.requests import ShutdownRequest
@@ -69,6 +84,91 @@ VIEW = ServiceView(
 )
 
 
+SUMMARY = ImageSummary(
+    kind=ImageKind.ENVIRONMENT,
+    registry="oci-layout",
+    repository="images/environments",
+    tag="a" * 64,
+    digest="sha256:aa",
+    platform="linux/amd64",
+    base="python:3",
+    pythons=("3.11.9",),
+    packages=None,
+    size_bytes=1000,
+    used_by=("digits:2",),
+)
+LOCKED = LockReport(
+    service="digits",
+    kind="image",
+    platform="linux/amd64",
+    lock_key="k",
+    isolation="thread",
+    environments=(LockedEnvironment("env", "3.11.9", ("numpy==2.1.0",)),),
+    changes=(PackageChange("env", "numpy", "2.0.0", "2.1.0"),),
+    was_stored=True,
+    stored=False,
+    fingerprint="f",
+)
+MOVED = TransferReport("k", "sha256:aa", "a/b", "c/d:k", 30, 20)
+PRUNED = PruneReport((Pruned("image", "a:b", "old", 31.5),), (Pruned("lock", "a:c", "new"),), 7, False)
+
+
+@attrs.frozen
+class FakeImages:
+    """Answers for images with fixed values."""
+
+    note: Callable[..., None]
+    abandoned: threading.Event = attrs.field(factory=threading.Event)
+
+    async def list(self, registry: str) -> tuple[ImageSummary, ...]:
+        self.note("list", registry)
+        return (SUMMARY,)
+
+    async def show(self, name: str) -> ImageDetails:
+        self.note("show", name)
+        inputs = ImageInputs("linux/amd64", "python:3", "sha256:1", "", ("numpy",), ())
+        inside = ImageEnvironment("/opt/modelyard/env", "3.11.9", True, 1, "numpy==2.1.0\n")
+        layer = ImageLayer("base", "sha256:2", 10, "tar")
+        return ImageDetails(SUMMARY, "", "a" * 64, inputs, (inside,), (layer,))
+
+    async def why(self, spec: ServiceSpec) -> ImageOutlook:
+        self.note("why", spec)
+        return ImageOutlook("digits", "image", "k", False, "", "requirements: +scipy")
+
+    def lock(self, spec: ServiceSpec, *, platform: str) -> AsyncIterator[Progress[LockReport]]:
+        self.note("lock", spec, platform)
+        return self._lines(LOCKED)
+
+    def refresh(
+        self, spec: ServiceSpec, *, platform: str, dry_run: bool, expected: str
+    ) -> AsyncIterator[Progress[LockReport]]:
+        self.note("refresh", spec, platform, dry_run, expected)
+        return self._lines(LOCKED)
+
+    def pull(self, reference: str, *, key: str) -> AsyncIterator[Progress[TransferReport]]:
+        self.note("pull", reference, key)
+        return self._lines(MOVED)
+
+    def push(self, key: str, *, registry: str) -> AsyncIterator[Progress[TransferReport]]:
+        self.note("push", key, registry)
+        return self._forever() if registry == "slow" else self._lines(MOVED)
+
+    def prune(self, *, keep_days: float, dry_run: bool) -> AsyncIterator[Progress[PruneReport]]:
+        self.note("prune", keep_days, dry_run)
+        return self._lines(PRUNED)
+
+    async def _forever(self) -> AsyncIterator[Any]:
+        try:
+            yield Progress("copying", 10, 30)
+            await asyncio.Event().wait()
+        finally:
+            self.abandoned.set()
+
+    async def _lines(self, result: Any) -> AsyncIterator[Any]:
+        yield Progress("copying", 10, 30)
+        yield Progress(result=result)
+
+
 @attrs.define
 class FakeEngine:
     """Answers with fixed values and remembers what it was asked."""
@@ -87,12 +187,16 @@ class FakeEngine:
         self._note("status")
         return EngineStatus("0.1.0", 7, "/home", RouterStatus(connected=True, url="http://x"), 1)
 
-    async def plan(self, spec: ServiceSpec) -> Plan:
-        self._note("plan", spec)
+    @property
+    def images(self) -> FakeImages:
+        return FakeImages(self._note, self.abandoned)
+
+    async def plan(self, spec: ServiceSpec, *, frozen: bool) -> Plan:
+        self._note("plan", spec, frozen)
         return Plan("digits", 3, ("code",), ("snapshot",), (Setting("a", "1", "file", old="0"),))
 
-    async def deploy(self, spec: ServiceSpec) -> Operation:
-        self._note("deploy", spec)
+    async def deploy(self, spec: ServiceSpec, *, frozen: bool) -> Operation:
+        self._note("deploy", spec, frozen)
         return _operation(OperationKind.DEPLOY)
 
     def operation(self, operation_id: str) -> Operation:

@@ -84,12 +84,12 @@ def spec(tmp_path: Path) -> ServiceSpec:
 
 def test_a_deployed_specification_arrives_whole(served: Any, spec: ServiceSpec) -> None:
     assert served.client.deploy(spec).service == "digits"
-    assert served.engine.asked == [("deploy", spec)]
+    assert served.engine.asked == [("deploy", spec, False)]
 
 
 def test_a_planned_specification_arrives_whole(served: Any, spec: ServiceSpec) -> None:
     assert served.client.plan(spec).changes == ("code",)
-    assert served.engine.asked == [("plan", spec)]
+    assert served.engine.asked == [("plan", spec, False)]
 
 
 def test_an_unknown_key_of_a_specification_is_refused_with_its_finding(
@@ -204,7 +204,7 @@ def test_shutdown_says_what_is_to_stop(served: Any) -> None:
 
 def test_openapi_describes_every_route(raw: httpx.Client) -> None:
     paths = raw.get("/schema/openapi.json").json()["paths"]
-    assert len([path for path in paths if path.startswith("/v1/")]) == 16
+    assert len([path for path in paths if path.startswith("/v1/")]) == 24
     assert {"get", "post"} <= paths["/v1/services"].keys()
 
 

@@ -30,6 +30,7 @@ from modelyard.api import (
     Unavailable,
 )
 from modelyard.client import failures, presence
+from modelyard.client.images import ImagesClient
 from modelyard.client.requests import RollbackRequest, RotateKeyRequest, ScaleRequest, ShutdownRequest
 from modelyard.client.scoring import Endpoint, InferAnswer, ScoreAnswer, Scorer
 from modelyard.client.transport import Transport
@@ -50,6 +51,7 @@ class Client:
         self.home = home or find_home(os.environ)
         self._transport = Transport(self.home.controller_socket, timeout_seconds=timeout_seconds)
         self._scorer = Scorer(self._endpoint)
+        self.images = ImagesClient(self._transport)
 
     def __enter__(self) -> Self:
         return self
@@ -108,13 +110,15 @@ class Client:
 
     # --- services ---------------------------------------------------------------------------
 
-    def plan(self, spec: ServiceSpec) -> Plan:
-        """Say what `deploy` would do; changes nothing."""
-        return self._transport.ask(Plan, "POST", "/v1/plan", body=_raw(spec))
+    def plan(self, spec: ServiceSpec, *, frozen: bool = False) -> Plan:
+        """Say what `deploy` would do, `frozen` with stored locks alone; changes nothing."""
+        return self._transport.ask(Plan, "POST", "/v1/plan", body=_raw(spec), params=_frozen(frozen=frozen))
 
-    def deploy(self, spec: ServiceSpec) -> Operation:
-        """Start to deploy; the operation goes on without this client."""
-        return self._transport.ask(Operation, "POST", "/v1/services", body=_raw(spec))
+    def deploy(self, spec: ServiceSpec, *, frozen: bool = False) -> Operation:
+        """Start to deploy, `frozen` with stored locks alone; the operation goes on without this client."""
+        return self._transport.ask(
+            Operation, "POST", "/v1/services", body=_raw(spec), params=_frozen(frozen=frozen)
+        )
 
     def services(self) -> tuple[ServiceView, ...]:
         """List all services."""
@@ -245,6 +249,10 @@ def _raw(spec: ServiceSpec) -> dict[str, object]:
     from modelyard.spec import to_raw
 
     return to_raw(spec)
+
+
+def _frozen(*, frozen: bool) -> dict[str, str]:
+    return {"frozen": "true" if frozen else "false"}
 
 
 def _service(name: str, verb: str = "") -> str:

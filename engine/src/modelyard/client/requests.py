@@ -47,6 +47,30 @@ class ShutdownRequest:
     stop_router: bool = True
 
 
+@attrs.frozen
+class PullRequest:
+    """An image to copy into the workspace's registry; `key` empty = the one that it says it has."""
+
+    reference: str
+    key: str = ""
+
+
+@attrs.frozen
+class PushRequest:
+    """An image of the workspace's registry, by the beginning of its key, and where it goes."""
+
+    key: str
+    registry: str
+
+
+@attrs.frozen
+class PruneRequest:
+    """How long what nothing refers to stays; `dry_run` only says what would go."""
+
+    keep_days: float = 30.0
+    dry_run: bool = False
+
+
 def read_request(kind: type[T], raw: object) -> T:
     """Build a request from parsed JSON. Raises `UserError` naming what is wrong."""
     try:

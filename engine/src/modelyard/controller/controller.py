@@ -59,6 +59,7 @@ class Controller:
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
         self._memory = crew.memory
+        self.images = crew.parts.images(lambda: tuple(crew.memory.revisions.values()))
         self._reconciling = Reconciling(crew)
         self._autoscaling = Autoscaling(crew)
         self._loops: list[asyncio.Task[None]] = []
@@ -175,16 +176,16 @@ class Controller:
 
     # --- changing ----------------------------------------------------------------------------
 
-    async def plan(self, spec: ServiceSpec) -> Plan:
+    async def plan(self, spec: ServiceSpec, *, frozen: bool = False) -> Plan:
         """Say what a deploy would do; change nothing."""
-        plan = await make_plan(self._crew, spec)
+        plan = await make_plan(self._crew, spec, frozen=frozen)
         await self._crew.host.notify(Planned(spec, plan))
         return plan
 
-    async def deploy(self, spec: ServiceSpec) -> Operation:
+    async def deploy(self, spec: ServiceSpec, *, frozen: bool = False) -> Operation:
         """Begin to roll a spec out. Raises `Refused` or `Conflict`; nothing was changed then."""
         self._crew.operations.refuse_conflict(spec.name)
-        plan = await self.plan(spec)
+        plan = await self.plan(spec, frozen=frozen)
         if plan.refusals:
             raise Refused(plan.refusals)
         self._crew.operations.refuse_conflict(spec.name)
@@ -193,7 +194,7 @@ class Controller:
             return await self._unchanged(serving)
         number = next_revision(self._crew, spec.name)
         now = self._crew.parts.wall_clock()
-        revision = RevisionRecord(service=spec.name, number=number, created_at=now, spec=spec)
+        revision = RevisionRecord(service=spec.name, number=number, created_at=now, spec=spec, frozen=frozen)
         return await self._roll_out(OperationKind.DEPLOY, revision)
 
     async def rollback(self, name: str, revision: int | None = None) -> Operation:

@@ -222,6 +222,7 @@ def with_built(revision: RevisionRecord, built: Built) -> RevisionRecord:
         isolation=built.isolation,
         isolation_why=built.isolation_why,
         image=built.image,
+        locks=built.locks,
     )
 
 

@@ -24,14 +24,15 @@ from modelyard.control import (
     with_isolation,
 )
 from modelyard.controller.crew import Crew
+from modelyard.controller.memory import recent_keys
 from modelyard.controller.ports import Inspection
 from modelyard.host import survey_checks
 from modelyard.spec import changed_keys, settings_of
 from modelyard.store import RevisionRecord
 
 
-async def make_plan(crew: Crew, spec: ServiceSpec) -> Plan:
-    """Say what a deploy of this spec would do; change nothing."""
+async def make_plan(crew: Crew, spec: ServiceSpec, *, frozen: bool = False) -> Plan:
+    """Say what a deploy of this spec would do, `frozen` with stored locks alone; change nothing."""
     refusals = missing(spec, installed(crew), registry=crew.settings.registry)
     target = crew.host.targets.get(spec.target)
     if target is not None:
@@ -49,9 +50,13 @@ async def make_plan(crew: Crew, spec: ServiceSpec) -> Plan:
     )
     if refusals:  # what nobody can serve is not looked into further
         return build_plan(facts)
-    facts = _with_files(
-        crew, facts, old, await crew.parts.artifacts.inspect(spec, crew.host.targets[spec.target])
+    seen = await crew.parts.artifacts.inspect(
+        spec,
+        crew.host.targets[spec.target],
+        frozen=frozen,
+        recent=recent_keys(crew.memory.revisions.values()),
     )
+    facts = _with_files(crew, facts, old, seen)
     return build_plan(await _with_places(crew, facts))
 
 

@@ -181,3 +181,9 @@ class Memory:
                 self.operations.pop(place.operation.id, None)
             case GrantRecord():
                 self.grants.pop(place.replica, None)
+
+
+def recent_keys(history: Iterable[RevisionRecord]) -> tuple[str, ...]:
+    """Give the keys of environments that revisions have, the newest first."""
+    newest = sorted(history, key=lambda one: -one.created_at)
+    return tuple(dict.fromkeys(one.environment_key for one in newest if one.environment_key))

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 import attrs
 
-from modelyard.api import EnvironmentSpec, ImageRef, ServiceSpec, Target
+from modelyard.api import (
+    EnvironmentSpec,
+    ImageDetails,
+    ImageOutlook,
+    ImageRef,
+    ImageSummary,
+    LockReport,
+    Progress,
+    PruneReport,
+    ServiceSpec,
+    Target,
+    TransferReport,
+)
 from modelyard.router import LoadReport, RouterState, XdsStatus
 from modelyard.store import RevisionRecord
 
 OnLine = Callable[[str], None]
+History = Callable[[], Sequence[RevisionRecord]]
+"""Gives every revision that is kept, of every service."""
 
 
 @attrs.frozen
@@ -56,13 +70,20 @@ class Built:
     isolation: str = "thread"
     isolation_why: str = ""
     image: ImageRef | None = None
+    locks: tuple[str, ...] = ()
+    """The records of locks that it was made by."""
 
 
 class Artifacts(Protocol):
     """Code, models and environments."""
 
-    async def inspect(self, spec: ServiceSpec, target: Target) -> Inspection:
-        """Look; change nothing. Raises `SnapshotError`, `EnvironmentUnsolvable` or `ImageUnbuildable`."""
+    async def inspect(
+        self, spec: ServiceSpec, target: Target, *, frozen: bool = False, recent: Sequence[str] = ()
+    ) -> Inspection:
+        """Look; change nothing. Raises `SnapshotError`, `EnvironmentUnsolvable` or `ImageUnbuildable`.
+
+        `frozen` solves nothing; `recent` has keys of environments in use, the newest first.
+        """
         ...
 
     async def keep(self, spec: ServiceSpec, revision: int) -> Kept:
@@ -83,6 +104,44 @@ class Artifacts(Protocol):
 
     async def discard(self, service: str, revisions: Sequence[int], folders: Sequence[str]) -> None:
         """Remove trees nobody refers to any more and the registry's records of these revisions."""
+        ...
+
+
+class Images(Protocol):
+    """What `engine images` asks. What yields `Progress` stops when nobody listens any more, and may be run again."""
+
+    async def list(self, registry: str) -> tuple[ImageSummary, ...]:
+        """List the images of a registry; empty = the workspace's."""
+        ...
+
+    async def show(self, name: str) -> ImageDetails:
+        """Show an image, by the beginning of its key, or by service and revision. Raises `NotFound`."""
+        ...
+
+    async def why(self, spec: ServiceSpec) -> ImageOutlook:
+        """Say whether a deploy would find what its replicas start from, and if not, why."""
+        ...
+
+    def lock(self, spec: ServiceSpec, *, platform: str) -> AsyncIterator[Progress[LockReport]]:
+        """Solve what is unsolved and keep the locks; empty platform = the target's."""
+        ...
+
+    def refresh(
+        self, spec: ServiceSpec, *, platform: str, dry_run: bool, expected: str
+    ) -> AsyncIterator[Progress[LockReport]]:
+        """Solve again; `expected` is the fingerprint of the only result that may be kept, empty = any."""
+        ...
+
+    def pull(self, reference: str, *, key: str) -> AsyncIterator[Progress[TransferReport]]:
+        """Copy an environment's image into the workspace's registry; empty key = the image's own."""
+        ...
+
+    def push(self, key: str, *, registry: str) -> AsyncIterator[Progress[TransferReport]]:
+        """Copy an environment's image of the workspace's registry to another one."""
+        ...
+
+    def prune(self, *, keep_days: float, dry_run: bool) -> AsyncIterator[Progress[PruneReport]]:
+        """Remove images and locks that no revision refers to and that were not used for so long."""
         ...
 
 
@@ -130,9 +189,13 @@ class Router(Protocol):
 
 @attrs.frozen
 class Parts:
-    """Everything outside the controller that it works with. `xds` is made with where load reports go."""
+    """Everything outside the controller that it works with.
+
+    `xds` is made with where load reports go, `images` with what revisions there are.
+    """
 
     artifacts: Artifacts
+    images: Callable[[History], Images]
     xds: Callable[[Callable[[LoadReport], None]], Xds]
     router: Router
     clock: Callable[[], float]

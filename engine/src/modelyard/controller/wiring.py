@@ -44,8 +44,10 @@ def real_parts(home: Home, settings: EngineSettings, host: Host) -> Parts:
     def make_xds(on_load: Callable[[LoadReport], None]) -> XdsServer:
         return XdsServer(home.xds_socket, on_load=on_load)
 
+    artifacts = LocalArtifacts(home, host, settings)
     return Parts(
-        artifacts=LocalArtifacts(home, host, settings),
+        artifacts=artifacts,
+        images=artifacts.images,
         xds=make_xds,
         router=LocalRouter(RouterProcess(home, settings.router)),
         clock=time.monotonic,

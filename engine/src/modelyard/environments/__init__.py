@@ -5,7 +5,7 @@ script gets, the trees that an image will hold. Never here: what a service is, i
 May import `processes` and `api`.
 """
 
-from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built
+from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built, server_lock
 from modelyard.environments.bases import check_base
 from modelyard.environments.building import cached, ensure
 from modelyard.environments.conda import (
@@ -23,13 +23,15 @@ from modelyard.environments.conda import (
     solve_conda,
 )
 from modelyard.environments.contents import Package, list_installed, list_packages
-from modelyard.environments.for_bases import no_lock, recorded_lock, solve_for_base
+from modelyard.environments.drafts import Drafts, Noted
+from modelyard.environments.for_bases import recorded_lock, solve_for_base
 from modelyard.environments.interpreters import Interpreter, find_interpreter
 from modelyard.environments.keys import (
     canonical,
     changes,
     digest,
     explain_miss,
+    explain_nearest,
     normalised,
     normalised_conda,
     spec_key,
@@ -38,20 +40,25 @@ from modelyard.environments.laying_out import lay_out
 from modelyard.environments.locks import Lock, lock_of, make_lock, parse_pins
 from modelyard.environments.pins import Pin, read_pins
 from modelyard.environments.preinstalled import Preinstalled
+from modelyard.environments.records import REPOSITORY as LOCKS
 from modelyard.environments.records import LockRecords, RegistryLockRecords
-from modelyard.environments.solving import solve
+from modelyard.environments.solving import NoLock, no_lock, solve
 from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
 
 __all__ = [
+    "LOCKS",
     "Arrangement",
     "CondaLock",
     "CondaPackage",
     "CondaPlatform",
     "CondaSettings",
     "CondaSpec",
+    "Drafts",
     "Interpreter",
     "Lock",
     "LockRecords",
+    "NoLock",
+    "Noted",
     "Package",
     "Pin",
     "Preinstalled",
@@ -69,6 +76,7 @@ __all__ = [
     "digest",
     "ensure",
     "explain_miss",
+    "explain_nearest",
     "find_interpreter",
     "is_built",
     "lay_out",
@@ -87,6 +95,7 @@ __all__ = [
     "read_pins",
     "read_settings",
     "recorded_lock",
+    "server_lock",
     "solve",
     "solve_conda",
     "solve_for_base",

@@ -14,7 +14,7 @@ from modelyard.environments.interpreters import Interpreter, find_interpreter, s
 from modelyard.environments.keys import spec_key
 from modelyard.environments.locks import Lock
 from modelyard.environments.records import LockRecords
-from modelyard.environments.solving import OnLine, known, solve, tell
+from modelyard.environments.solving import NoLock, OnLine, known, solve, tell
 from modelyard.environments.wheels import RuntimeWheel
 from modelyard.processes import Home
 
@@ -25,11 +25,16 @@ _SERVER = EnvironmentSpec()
 
 @attrs.frozen
 class Shelf:
-    """Where environments are kept, and what the runtime is."""
+    """Where environments are kept, and what the runtime is.
+
+    `frozen` solves nothing, `refresh` solves anew what is recorded.
+    """
 
     home: Home
     records: LockRecords
     runtime: RuntimeWheel
+    frozen: bool = False
+    refresh: bool = False
 
 
 @attrs.frozen
@@ -61,12 +66,17 @@ async def arrange(
     if (why := await _why_not_together(spec, shelf)) is not None:
         return await _alone(spec, shelf, on_line, why=why)
     try:
-        return await _together(spec, shelf, on_line)
+        arrangement = await _together(spec, shelf, on_line)
+    except NoLock:
+        raise  # it does not mean that the two do not get along
     except EnvironmentUnsolvable as error:
         tell(on_line, "the packages do not resolve together with the runtime's: trying them alone")
         arrangement = await _alone(spec, shelf, on_line, why=error.message)
-    # Only now: what does not resolve alone either is no conflict with the runtime.
-    await _remember(spec, shelf, arrangement.why)
+        # Only now: what does not resolve alone either is no conflict with the runtime.
+        await _remember(spec, shelf, arrangement.why)
+        return arrangement
+    if shelf.refresh:
+        await _forget_conflict(spec, shelf)
     return arrangement
 
 
@@ -90,9 +100,15 @@ async def build(
         folder = await ensure(lock, interpreter, runtime=shelf.runtime, home=shelf.home, on_line=on_line)
         return folder, None
     python = await _interpreter(None)
-    server = await _solve(_SERVER, python, shelf, runtime=shelf.runtime, on_line=on_line)
+    server = await server_lock(shelf, on_line=on_line)
     front = await ensure(server, python, runtime=shelf.runtime, home=shelf.home, on_line=on_line)
     return front, await ensure(lock, interpreter, runtime=None, home=shelf.home, on_line=on_line)
+
+
+async def server_lock(shelf: Shelf, *, on_line: OnLine | None = None) -> Lock:
+    """Give the lock of the server's own environment, which stands beside every script's own."""
+    python = await _interpreter(None)
+    return await _solve(_SERVER, python, shelf, runtime=shelf.runtime, on_line=on_line)
 
 
 async def _together(spec: EnvironmentSpec, shelf: Shelf, on_line: OnLine | None) -> Arrangement:
@@ -121,6 +137,8 @@ async def _solve(
         runtime=runtime,
         home=shelf.home,
         records=shelf.records,
+        frozen=shelf.frozen,
+        refresh=shelf.refresh,
         on_line=on_line,
     )
 
@@ -133,7 +151,9 @@ async def _why_not_together(spec: EnvironmentSpec, shelf: Shelf) -> str | None:
         interpreter = await _interpreter(spec.python)
     except EnvironmentUnsolvable as error:
         return error.message
-    return await shelf.records.load(_conflict_key(spec, interpreter, shelf))
+    if shelf.refresh:
+        return None  # it is tried again
+    return await shelf.records.load(_conflict_key(spec, interpreter, shelf)) or None
 
 
 async def _remember(spec: EnvironmentSpec, shelf: Shelf, why: str) -> None:
@@ -141,6 +161,13 @@ async def _remember(spec: EnvironmentSpec, shelf: Shelf, why: str) -> None:
     if serves(spec.python):
         interpreter = await _interpreter(spec.python)
         await shelf.records.save(_conflict_key(spec, interpreter, shelf), why)
+
+
+async def _forget_conflict(spec: EnvironmentSpec, shelf: Shelf) -> None:
+    """Empty the record: what once kept them apart is gone."""
+    key = _conflict_key(spec, await _interpreter(spec.python), shelf)
+    if await shelf.records.load(key):
+        await shelf.records.save(key, "")
 
 
 def _conflict_key(spec: EnvironmentSpec, interpreter: Interpreter, shelf: Shelf) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from modelyard.api import BasePython, EnvironmentUnsolvable
+from modelyard.api import BasePython
 from modelyard.environments.bases import uv_platform
 from modelyard.environments.locks import LockDamaged, parse_pins, render
 from modelyard.environments.preinstalled import Preinstalled
 from modelyard.environments.records import LockRecords
-from modelyard.environments.solving import OnLine, Python, compile_lock, tell
+from modelyard.environments.solving import OnLine, Python, compile_lock, no_lock, tell
 from modelyard.environments.wheels import RuntimeWheel
 from modelyard.processes import Home
 
@@ -31,12 +31,13 @@ async def solve_for_base(  # noqa: PLR0913  all but two by keyword
     """Return the canonical lock recorded under `key`, else (or with `refresh`) a fresh one, then recorded.
 
     `runtime` None = the script's packages alone. What is `preinstalled`, as conda's packages are, holds and is
-    not in the lock; `key` must speak of it too. `frozen` solves nothing. Raises `EnvironmentUnsolvable`.
+    not in the lock; `key` must speak of it too. `frozen` solves nothing: it raises `NoLock`. Raises
+    `EnvironmentUnsolvable` else.
     """
     if not refresh and (recorded := await recorded_lock(key, records, on_line)) is not None:
         return recorded
     if frozen:
-        raise no_lock(python)
+        raise no_lock(python.shown)
     options = ("--python", sys.executable, "--python-version", python.version)
     target = Python(python.version, (*options, "--python-platform", uv_platform(python)))
     solved = await compile_lock(
@@ -55,12 +56,3 @@ async def recorded_lock(key: str, records: LockRecords, on_line: OnLine | None =
     except LockDamaged as error:
         tell(on_line, f"the recorded lock is damaged and is solved again: {error}")
         return None
-
-
-def no_lock(python: BasePython) -> EnvironmentUnsolvable:
-    """Say that nothing may be solved and nothing was."""
-    return EnvironmentUnsolvable(
-        f"no lock is stored for these packages on {python.shown}, and --frozen solves nothing",
-        place="environment",
-        remedy="run `engine images lock` for this service, or leave --frozen out",
-    )

@@ -117,6 +117,15 @@ def explain_miss(old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
     return "; ".join(reasons) or "same specification; the interpreter, the runtime or the cache changed"
 
 
+def explain_nearest(known: Iterable[EnvironmentSpec], new: EnvironmentSpec) -> str:
+    """Say which inputs make `new` another environment than the nearest of those known."""
+    reasons = [changes(one, new) for one in known]
+    if not reasons:
+        return "no environment was built before"
+    nearest = min(reasons, key=lambda found: (len(found), sum(map(len, found)), found))
+    return "; ".join(nearest) or "same specification; the interpreter, the runtime or the cache changed"
+
+
 def changes(old: EnvironmentSpec, new: EnvironmentSpec) -> list[str]:
     """Say of each input in which the two differ how it changed; variables do not count."""
     before, after = normalised(old.requirements), normalised(new.requirements)

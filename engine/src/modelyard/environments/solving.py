@@ -40,15 +40,18 @@ async def solve(  # noqa: PLR0913  all but one by keyword, two with a default
     runtime: RuntimeWheel | None,
     home: Home,
     records: LockRecords,
+    frozen: bool = False,
     refresh: bool = False,
     on_line: OnLine | None = None,
 ) -> Lock:
     """Return the lock of a specification: the recorded one, else (or with `refresh`) a fresh one.
 
-    `runtime` None = the script's packages alone.
+    `runtime` None = the script's packages alone. `frozen` solves nothing: it raises `NoLock`.
     """
     if not refresh and (recorded := await known(spec, interpreter, runtime, records, on_line)) is not None:
         return recorded
+    if frozen:
+        raise no_lock(f"Python {interpreter.version} of this machine")
     target = Python(interpreter.version, ("--python", str(interpreter.path)))
     text = await compile_lock(spec.requirements, target, runtime=runtime, home=home, on_line=on_line)
     lock = _lock(text, spec, interpreter, runtime)
@@ -78,6 +81,19 @@ async def known(
 def digest_of(runtime: RuntimeWheel | None) -> str:
     """Give what stands for the runtime in keys; nothing where it is not in the environment."""
     return runtime.digest if runtime is not None else ""
+
+
+class NoLock(EnvironmentUnsolvable):
+    """Nothing may be solved, and nothing was: it says nothing of whether it could be."""
+
+
+def no_lock(python: str) -> NoLock:
+    """Say that no lock is stored for a Python, named as messages do."""
+    return NoLock(
+        f"no lock is stored for these packages on {python}, and --frozen solves nothing",
+        place="environment",
+        remedy="run `engine images lock` for this service, or leave --frozen out",
+    )
 
 
 def tell(on_line: OnLine | None, line: str) -> None:

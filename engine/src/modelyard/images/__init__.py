@@ -13,30 +13,38 @@ from modelyard.images.assembling import assemble
 from modelyard.images.base_pythons import BaseFacts, facts_of
 from modelyard.images.bases import find_base
 from modelyard.images.billing import bill_service
+from modelyard.images.configs import parts_of
+from modelyard.images.copying import Moved, copy_image
 from modelyard.images.descriptions import (
     KEY,
     CondaFacts,
     Inside,
+    below_of,
     conda_of,
     describe,
+    describe_base,
     environments_of,
     inputs_of,
+    key_of,
 )
 from modelyard.images.environments import Assembler
 from modelyard.images.images import Addition, Base, Image, Part, Repository, Start
+from modelyard.images.kept_locks import copy_locks, count_packages, keep_locks, kept_locks
 from modelyard.images.keys import Inputs, conda_key, image_lock_key, image_spec_key, steps_key, why
+from modelyard.images.leases import Leases
 from modelyard.images.lookup import (
     BASE_IMAGES,
-    CONDA_IMAGES,
     ENVIRONMENT_IMAGES,
     Found,
     Shelves,
     find_image,
     find_or_build,
+    key_lock,
 )
 from modelyard.images.memos import FolderMemo, LayerMemo
 from modelyard.images.places import APPLICATION, CODE, CONDA, ENVIRONMENT, SCRIPT_ENVIRONMENT
 from modelyard.images.platforms import platform_of
+from modelyard.images.reading import Seen, read_image
 from modelyard.images.references import Located, Reference, locate, parse_reference
 from modelyard.images.services import SERVICES, ServiceParts, Workshop, build_service
 from modelyard.images.trees import list_files, list_tree
@@ -46,7 +54,6 @@ __all__ = [
     "BASE_IMAGES",
     "CODE",
     "CONDA",
-    "CONDA_IMAGES",
     "ENVIRONMENT",
     "ENVIRONMENT_IMAGES",
     "KEY",
@@ -66,21 +73,29 @@ __all__ = [
     "Inputs",
     "Inside",
     "LayerMemo",
+    "Leases",
     "Located",
+    "Moved",
     "Part",
     "Reference",
     "Repository",
+    "Seen",
     "ServiceParts",
     "Shelves",
     "Start",
     "Workshop",
     "arrange_image",
     "assemble",
+    "below_of",
     "bill_service",
     "build_service",
     "conda_key",
     "conda_of",
+    "copy_image",
+    "copy_locks",
+    "count_packages",
     "describe",
+    "describe_base",
     "environments_of",
     "facts_of",
     "find_base",
@@ -89,11 +104,17 @@ __all__ = [
     "image_lock_key",
     "image_spec_key",
     "inputs_of",
+    "keep_locks",
+    "kept_locks",
+    "key_lock",
+    "key_of",
     "list_files",
     "list_tree",
     "locate",
     "parse_reference",
+    "parts_of",
     "platform_of",
+    "read_image",
     "steps_key",
     "why",
 ]

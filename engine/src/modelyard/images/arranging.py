@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 
 from modelyard.api import BasePython, EnvironmentUnsolvable, OnLine, PipLayer
-from modelyard.environments import LockRecords, RuntimeWheel, check_base, solve_for_base
+from modelyard.environments import LockRecords, NoLock, RuntimeWheel, check_base, solve_for_base
 from modelyard.images.descriptions import CondaFacts
 from modelyard.images.keys import Inputs, image_spec_key
 from modelyard.images.places import ENVIRONMENT, SCRIPT_ENVIRONMENT
@@ -71,12 +71,17 @@ async def arrange_image(
     if (why := await arranger.why_not_together()) is not None:
         return await arranger.alone(why)
     try:
-        return await arranger.together()
+        arrangement = await arranger.together()
+    except NoLock:
+        raise  # it does not mean that the two do not get along
     except EnvironmentUnsolvable as error:
         desk.on_line("the packages do not resolve together with the runtime's: trying them alone")
         arrangement = await arranger.alone(error.message)
-    # Only now: what does not resolve alone either is no conflict with the runtime.
-    await arranger.remember(arrangement.why)
+        # Only now: what does not resolve alone either is no conflict with the runtime.
+        await arranger.remember(arrangement.why)
+        return arrangement
+    if desk.refresh:
+        await arranger.forget_conflict()
     return arrangement
 
 
@@ -108,11 +113,18 @@ class _Arranger:
             check_base(python, ENVIRONMENT, serving=True)
         except EnvironmentUnsolvable as error:
             return error.message
-        return await self.desk.records.load(self._conflict_key())
+        if self.desk.refresh:
+            return None  # it is tried again
+        return await self.desk.records.load(self._conflict_key()) or None
 
     async def remember(self, why: str) -> None:
         """Keep the conflict as a lock is kept: what was decided once stays so until something changes."""
         await self.desk.records.save(self._conflict_key(), why)
+
+    async def forget_conflict(self) -> None:
+        """Empty the record: what once kept them apart is gone."""
+        if await self.desk.records.load(self._conflict_key()):
+            await self.desk.records.save(self._conflict_key(), "")
 
     def _server_python(self) -> BasePython:
         """Take the script's Python where the server can run in it, else any of the base's that it can."""

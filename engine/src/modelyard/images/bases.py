@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
@@ -24,7 +25,7 @@ async def find_base(origin: Repository, reference: str, platform: Platform) -> B
     name = f"{origin.name}{'@' if ':' in reference else ':'}{reference}"
     manifest = await origin.registry.resolve_platform(origin.name, reference, platform)
     artifact = await origin.registry.pull(origin.name, manifest.digest)
-    config = await _read(origin, config_descriptor(name, artifact))
+    config = await read_config(origin, config_descriptor(name, artifact))
     return read_base(name, manifest, artifact, config, platform)
 
 
@@ -33,13 +34,13 @@ async def bring_layers(base: Base, source: Repository, target: Repository, folde
 
     `folder` takes one layer at a time.
     """
-    present = await asyncio.gather(*(_is_there(layer, source, target) for layer in base.layers))
+    present = await asyncio.gather(*(is_there(layer, source, target) for layer in base.layers))
     for layer, there in zip(base.layers, present, strict=True):
         if not there:
             await _copy(layer, source, target, folder)
 
 
-async def _is_there(layer: Descriptor, source: Repository, target: Repository) -> bool:
+async def is_there(layer: Descriptor, source: Repository, target: Repository) -> bool:
     """Say whether the target has a layer, or got it from a repository beside it."""
     if await target.registry.has_blob(target.name, layer.digest):
         return True
@@ -47,13 +48,22 @@ async def _is_there(layer: Descriptor, source: Repository, target: Repository) -
     return beside and await target.registry.mount(target.name, layer.digest, source.name)
 
 
-async def fetch_blob(blob: Descriptor, source: Repository, file: IO[bytes]) -> None:
-    """Write a blob to an open file, piece by piece; it is all there, and right, when this returns."""
+async def fetch_blob(
+    blob: Descriptor,
+    source: Repository,
+    file: IO[bytes],
+    on_read: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Write a blob to an open file, piece by piece; it is all there, and right, when this returns.
+
+    `on_read` hears how many bytes were read so far.
+    """
     size = 0
     async for chunk in source.registry.read_blob(source.name, blob.digest):
         size += len(chunk)
         _check_size(size, blob, source)
         await asyncio.to_thread(file.write, chunk)
+        on_read(size)
     file.flush()
 
 
@@ -63,7 +73,8 @@ async def _copy(blob: Descriptor, source: Repository, target: Repository, folder
         await target.registry.push_blob(target.name, Path(file.name), blob.media_type)
 
 
-async def _read(origin: Repository, blob: Descriptor) -> bytes:
+async def read_config(origin: Repository, blob: Descriptor) -> bytes:
+    """Read a configuration, which is small."""
     if blob.size > _LARGEST_CONFIG:
         raise _wrong_size(blob, origin)
     content = b""

@@ -28,12 +28,15 @@ _PLATFORM = ("architecture", "os", "os.features", "os.version", "variant")
 _INHERITED = ("Cmd", "Entrypoint", "ExposedPorts", "StopSignal", "Volumes")
 _LABELS = "org.opencontainers.image."
 """Labels that speak of the image itself: those of the base would be wrong above it."""
+_OURS = "modelyard "
 _NO_TIME = "1970-01-01T00:00:00Z"
 T = TypeVar("T")
 
 
-def read_base(name: str, manifest: Descriptor, artifact: Artifact, config: bytes, wanted: Platform) -> Base:
-    """Read a base from its manifest and its configuration's bytes.
+def read_base(
+    name: str, manifest: Descriptor, artifact: Artifact, config: bytes, wanted: Platform | None
+) -> Base:
+    """Read a base from its manifest and its configuration's bytes; `wanted` None = whatever it was built for.
 
     Raises `ImageUnbuildable` when it is no image, is damaged, or was built for another platform.
     """
@@ -41,11 +44,25 @@ def read_base(name: str, manifest: Descriptor, artifact: Artifact, config: bytes
         document = _checked(json.loads(config), artifact)
     except (ValueError, TypeError, RecursionError) as error:
         raise _unusable(name, f"its configuration is damaged: {error}") from error
-    built = Platform(*(str(document.get(key) or "") for key in ("os", "architecture", "variant")))
-    if wanted.choose([(built, built)]) is None:
+    built = built_for(document)
+    if wanted is not None and wanted.choose([(built, built)]) is None:
         raise _unusable(name, f"it was built for {built}, not for {wanted}")
     layers = tuple(_as_oci(name, layer) for layer in artifact.layers)
     return Base(name, manifest.digest, layers, document)
+
+
+def built_for(config: Mapping[str, Any]) -> Platform:
+    """Say which platform a configuration speaks of."""
+    return Platform(*(str(config.get(key) or "") for key in ("os", "architecture", "variant")))
+
+
+def parts_of(base: Base) -> tuple[str, ...]:
+    """Say of each layer what it is for, as its history tells; what we did not add is `base`."""
+    full = [entry for entry in base.config.get("history") or [] if not entry.get("empty_layer")]
+    if len(full) != len(base.layers):
+        return ("base",) * len(base.layers)
+    told = [str(entry.get("created_by") or "") for entry in full]
+    return tuple(one.removeprefix(_OURS) if one.startswith(_OURS) else "base" for one in told)
 
 
 def config_descriptor(name: str, artifact: Artifact) -> Descriptor:
@@ -60,7 +77,7 @@ def write_config(image: Image, layers: Sequence[Layer]) -> bytes:
     below = image.base.config
     platform = {key: below[key] for key in _PLATFORM if below.get(key)}
     diff_ids = [*below["rootfs"]["diff_ids"], *(layer.diff_id for layer in layers)]
-    added = [{"created_by": f"modelyard {addition.part.name.lower()}"} for addition in image.additions]
+    added = [{"created_by": f"{_OURS}{addition.part.name.lower()}"} for addition in image.additions]
     return canonical(
         {
             **platform,

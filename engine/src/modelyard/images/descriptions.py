@@ -20,6 +20,8 @@ from modelyard.images.keys import Inputs
 INPUTS = "dev.modelyard.inputs"
 ENVIRONMENTS = "dev.modelyard.environments"
 KEY = "dev.modelyard.key"
+BELOW = "dev.modelyard.below"
+"""The keys of images made by the engine that an image stands on, with spaces between them."""
 CONDA_FACTS = "dev.modelyard.conda"
 _VERSION = 1
 
@@ -64,9 +66,26 @@ def conda_of(base: Base) -> CondaFacts:
     return CondaFacts(python, there)
 
 
-def describe(inputs: Inputs, pips: Sequence[PipLayer], key: str) -> dict[str, str]:
-    """Write the labels of an image that holds environments."""
-    return {INPUTS: _inputs(inputs), ENVIRONMENTS: _environments(pips), KEY: key}
+def describe(
+    inputs: Inputs, pips: Sequence[PipLayer], key: str, *, below: Sequence[str] = ()
+) -> dict[str, str]:
+    """Write the labels of an image that holds environments and stands on bases with the keys `below`."""
+    return {
+        INPUTS: _inputs(inputs),
+        ENVIRONMENTS: _environments(pips),
+        **describe_base(key, below=below),
+    }
+
+
+def describe_base(key: str, *, below: Sequence[str] = ()) -> dict[str, str]:
+    """Write the labels of a base that the engine made."""
+    return {KEY: key, BELOW: " ".join(sorted(below))}
+
+
+def below_of(base: Base) -> frozenset[str]:
+    """Read the keys of what an image stands on."""
+    below = _labels(base).get(BELOW)
+    return frozenset(below.split()) if isinstance(below, str) else frozenset()
 
 
 def environments_of(base: Base) -> tuple[Inside, ...]:
@@ -96,6 +115,12 @@ def inputs_of(base: Base) -> Inputs | None:
         return Inputs(Platform.parse(document["platform"]), str(document["base"]), spec)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def key_of(base: Base) -> str:
+    """Read the key of the environment that an image holds; empty where it does not say."""
+    key = _labels(base).get(KEY)
+    return key if isinstance(key, str) else ""
 
 
 def _versioned(text: str) -> dict[str, Any]:

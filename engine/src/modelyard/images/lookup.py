@@ -18,9 +18,7 @@ from modelyard.processes import FileLock, disk_errors
 ENVIRONMENT_IMAGES = "images/environments"
 """The repository, in every registry, of images that hold an environment on a base; tags are lock keys."""
 BASE_IMAGES = "images/bases"
-"""The repository of bases that docker steps were done to; tags are keys of base and steps."""
-CONDA_IMAGES = "images/conda"
-"""The repository of bases with conda packages on them; tags are keys of base and lock."""
+"""The repository of bases that docker steps were done to or conda packages laid on; tags are keys of both."""
 _LOCK_SECONDS = 3600.0
 """Whoever comes second waits as long as a large image may take."""
 log = logging.getLogger(__name__)
@@ -67,12 +65,17 @@ async def find_or_build(
         return found
     with disk_errors(shelves.folder):
         shelves.folder.mkdir(parents=True, exist_ok=True)
-    async with FileLock(shelves.folder / f"{key}.lock", timeout_seconds=_LOCK_SECONDS):
+    async with key_lock(shelves.folder, key, timeout_seconds=_LOCK_SECONDS):
         if found := await find_image(key, shelves, repository):
             return found
         own = Repository(shelves.workspace, repository)
         async with _empty(shelves.folder / key) as folder:
             return Found(own, await build(own, folder))
+
+
+def key_lock(folder: Path, key: str, *, timeout_seconds: float) -> FileLock:
+    """Give the lock that whoever builds the image of a key on this machine holds."""
+    return FileLock(folder / f"{key}.lock", timeout_seconds=timeout_seconds)
 
 
 async def _find_shared(key: str, registries: Iterable[Registry], repository: str) -> Found | None:

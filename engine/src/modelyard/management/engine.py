@@ -11,31 +11,81 @@ from modelyard.api import (
     Device,
     EngineStatus,
     Finding,
+    ImageDetails,
+    ImageOutlook,
+    ImageSummary,
     KeyPair,
     KeySlot,
+    LockReport,
     Operation,
     Plan,
     PluginRecord,
+    Progress,
+    PruneReport,
     ScalingRecord,
     Secret,
     ServiceSpec,
     ServiceView,
+    TransferReport,
 )
 from modelyard.client.requests import ShutdownRequest
+
+
+class ManagedImages(Protocol):
+    """What `engine images` asks; what yields `Progress` ends with its result, and stops when nobody listens."""
+
+    async def list(self, registry: str) -> tuple[ImageSummary, ...]:
+        """List a registry's images; empty = the workspace's."""
+        ...
+
+    async def show(self, name: str) -> ImageDetails:
+        """Show one image."""
+        ...
+
+    async def why(self, spec: ServiceSpec) -> ImageOutlook:
+        """Say whether a deploy would find its image."""
+        ...
+
+    def lock(self, spec: ServiceSpec, *, platform: str) -> AsyncIterator[Progress[LockReport]]:
+        """Solve what is unsolved and keep the locks."""
+        ...
+
+    def refresh(
+        self, spec: ServiceSpec, *, platform: str, dry_run: bool, expected: str
+    ) -> AsyncIterator[Progress[LockReport]]:
+        """Solve again."""
+        ...
+
+    def pull(self, reference: str, *, key: str) -> AsyncIterator[Progress[TransferReport]]:
+        """Copy an image into the workspace's registry."""
+        ...
+
+    def push(self, key: str, *, registry: str) -> AsyncIterator[Progress[TransferReport]]:
+        """Copy an image to another registry."""
+        ...
+
+    def prune(self, *, keep_days: float, dry_run: bool) -> AsyncIterator[Progress[PruneReport]]:
+        """Remove what nobody needs."""
+        ...
 
 
 class ManagedEngine(Protocol):
     """Everything the management interface can ask for; errors are those of `modelyard.api`."""
 
+    @property
+    def images(self) -> ManagedImages:
+        """Images and locks."""
+        ...
+
     def status(self) -> EngineStatus:
         """Say what runs."""
         ...
 
-    async def plan(self, spec: ServiceSpec) -> Plan:
+    async def plan(self, spec: ServiceSpec, *, frozen: bool = False) -> Plan:
         """Say what a deploy would do."""
         ...
 
-    async def deploy(self, spec: ServiceSpec) -> Operation:
+    async def deploy(self, spec: ServiceSpec, *, frozen: bool = False) -> Operation:
         """Start a deploy."""
         ...
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -18,7 +17,6 @@ from modelyard.api import (
     Plan,
     PluginRecord,
     ScalingRecord,
-    ServiceSpec,
     ServiceView,
 )
 from modelyard.client.requests import (
@@ -28,11 +26,12 @@ from modelyard.client.requests import (
     ShutdownRequest,
     read_request,
 )
+from modelyard.management.bodies import Body, spec_of
 from modelyard.management.engine import ServedState
+from modelyard.management.image_routes import IMAGE_ROUTES
 from modelyard.management.streams import MEDIA_TYPE, json_lines
 
 MAX_LOG_LINES = 100_000
-Body = dict[str, Any]
 Name = FromPath[str]
 Lines = Annotated[int, QueryParameter(ge=0, le=MAX_LOG_LINES)]
 
@@ -68,15 +67,15 @@ def stop_engine(data: JSONBody[Body], state: ServedState) -> None:
 
 
 @post("/v1/plan", status_code=200)
-async def plan(data: JSONBody[Body], state: ServedState) -> Plan:
-    """Say what a deploy of this specification would do."""
-    return await state.engine.plan(_spec(data))
+async def plan(data: JSONBody[Body], state: ServedState, *, frozen: FromQuery[bool] = False) -> Plan:
+    """Say what a deploy of this specification would do; `frozen` uses stored locks alone."""
+    return await state.engine.plan(spec_of(data), frozen=frozen)
 
 
 @post("/v1/services", status_code=202)
-async def deploy(data: JSONBody[Body], state: ServedState) -> Operation:
-    """Start to deploy this specification."""
-    return await state.engine.deploy(_spec(data))
+async def deploy(data: JSONBody[Body], state: ServedState, *, frozen: FromQuery[bool] = False) -> Operation:
+    """Start to deploy this specification; `frozen` uses stored locks alone."""
+    return await state.engine.deploy(spec_of(data), frozen=frozen)
 
 
 @get("/v1/services", sync_to_thread=False)
@@ -187,10 +186,5 @@ ROUTES = [
     operation,
     events,
     cancel,
+    *IMAGE_ROUTES,
 ]
-
-
-def _spec(raw: Body) -> ServiceSpec:
-    from modelyard.spec import parse_service
-
-    return parse_service(raw, base=Path("/"), file="request")

@@ -47,6 +47,10 @@ class RevisionRecord:
     isolation_why: str = ""
     image: ImageRef | None = None
     """What replicas of targets that take images start from; both environment paths are then inside it."""
+    frozen: bool = False
+    """Whether only stored locks may be used."""
+    locks: tuple[str, ...] = ()
+    """The records of locks that its environment was made by."""
 
     def summary(self) -> Revision:
         """Give what users see of it."""

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelyard.cli.options import json_option, service_argument, target_option, wait_option
+from modelyard.cli.options import (
+    frozen_option,
+    json_option,
+    project_argument,
+    service_argument,
+    target_option,
+    wait_option,
+)
 from modelyard.cli.plans import print_plan
 from modelyard.cli.printing import print_json
 from modelyard.cli.progress import follow
@@ -16,19 +23,18 @@ from modelyard.cli.session import Session
 if TYPE_CHECKING:
     from modelyard.api import Operation, ServiceSpec
 
-_PATH = click.Path(exists=True, path_type=Path)
-
 
 @click.command()
-@click.argument("path", type=_PATH, default=".")
+@project_argument
 @target_option
+@frozen_option
 @json_option
 @click.pass_obj
-def plan(session: Session, path: Path, target: str | None, *, as_json: bool) -> None:
+def plan(session: Session, path: Path, target: str | None, *, frozen: bool, as_json: bool) -> None:
     """Say what a deploy of PATH (a folder with engine.yaml, or such a file) would do; changes nothing."""
     from modelyard.api import Refused
 
-    made = session.client.plan(_read(path, target))
+    made = session.client.plan(_read(path, target), frozen=frozen)
     print_json(made) if as_json else print_plan(made)
     if made.refusals:
         if as_json:
@@ -37,24 +43,32 @@ def plan(session: Session, path: Path, target: str | None, *, as_json: bool) -> 
 
 
 @click.command()
-@click.argument("path", type=_PATH, default=".")
+@project_argument
 @click.option("--dry-run", is_flag=True, help="Only plan.")
 @target_option
+@frozen_option
 @wait_option
 @json_option
 @click.pass_context
-def deploy(
-    context: click.Context, path: Path, target: str | None, *, dry_run: bool, wait: bool, as_json: bool
+def deploy(  # noqa: PLR0913  one option each
+    context: click.Context,
+    path: Path,
+    target: str | None,
+    *,
+    dry_run: bool,
+    frozen: bool,
+    wait: bool,
+    as_json: bool,
 ) -> None:
     """Deploy PATH (a folder with engine.yaml, or such a file): plan, build, start, prove, switch over."""
     if dry_run:
-        context.invoke(plan, path=path, target=target, as_json=as_json)
+        context.invoke(plan, path=path, target=target, frozen=frozen, as_json=as_json)
         return
     client = context.obj.client
     service = _read(path, target)
     if not as_json:
-        print_plan(client.plan(service), brief=True)
-    operation = _finish(context.obj, client.deploy(service), wait=wait, as_json=as_json)
+        print_plan(client.plan(service, frozen=frozen), brief=True)
+    operation = _finish(context.obj, client.deploy(service, frozen=frozen), wait=wait, as_json=as_json)
     if operation.finished and not as_json:
         view = client.service(service.name)
         click.echo(f"{view.name} revision {view.revision} serves at {view.url}")

@@ -13,8 +13,6 @@ from modelyard.host import Host
 from modelyard.images import (
     BASE_IMAGES,
     CONDA,
-    CONDA_IMAGES,
-    KEY,
     Base,
     BaseFacts,
     Desk,
@@ -24,6 +22,7 @@ from modelyard.images import (
     Shelves,
     conda_key,
     conda_of,
+    describe_base,
     facts_of,
     find_base,
     find_image,
@@ -78,7 +77,7 @@ class BaseFinder:
         standing = _Standing(ImageRef(source.registry.name, source.name, asked.digest), asked, source)
         if spec.docker_steps:
             order = _steps_order(inputs, standing.image)
-            standing = await self._built(order, standing, platform, errand)
+            standing = await self._built(order, standing, inputs, errand)
         facts = await facts_of(standing.base, standing.source, platform, self._home.cache / "bases")
         if spec.conda is None:
             ground = Ground(standing.base.digest, facts.pythons)
@@ -100,15 +99,13 @@ class BaseFinder:
             on_line=desk.on_line,
         )
         order = _conda_order(inputs, standing.image, lock.text)
-        standing = await self._built(order, standing, inputs.platform, errand)
+        standing = await self._built(order, standing, inputs, errand)
         asked = attrs.evolve(spec, requirements=(*spec.requirements, *file.pip))
         ground = Ground(standing.base.digest, facts.pythons, conda_of(standing.base))
         inputs = attrs.evolve(inputs, spec=asked)
         return Footing(inputs, standing.image, standing.source, ground, lock.text)
 
-    async def _built(
-        self, order: BuildOrder, below: _Standing, platform: Platform, errand: Errand
-    ) -> _Standing:
+    async def _built(self, order: BuildOrder, below: _Standing, inputs: Inputs, errand: Errand) -> _Standing:
         """Have what is done to a base found or built, and stand on it."""
         if errand.build:
             found = await self._building.find_or_build(
@@ -117,11 +114,11 @@ class BaseFinder:
         else:
             known = await find_image(order.tag, errand.shelves, order.repository)
             if known is None:
-                raise NotBuilt(f"{order.title} was not built yet")
+                raise NotBuilt(order.title, inputs)
             found = known
         source = found.repository
         image = ImageRef(source.registry.name, source.name, found.manifest.digest)
-        base = await find_base(source, image.digest, platform)
+        base = await find_base(source, image.digest, inputs.platform)
         return _Standing(image, attrs.evolve(base, name=below.base.name), source)
 
 
@@ -133,31 +130,42 @@ class _Standing:
 
 
 class NotBuilt(Unavailable):
-    """What is asked for depends on an image that was not built yet."""
+    """What is asked for depends on an image that was not built yet; `inputs` is what is asked for."""
+
+    def __init__(self, what: str, inputs: Inputs) -> None:
+        super().__init__(
+            f"{what} was not built yet, and what fits on it is not known before",
+            place="environment",
+            remedy="deploy the service once, which builds it",
+        )
+        self.inputs = inputs
 
 
 def _steps_order(inputs: Inputs, base: ImageRef) -> BuildOrder:
     steps = inputs.spec.docker_steps
+    key = steps_key(inputs.base, steps)
     return BuildOrder(
         platform=inputs.platform,
         base=base,
         repository=BASE_IMAGES,
-        tag=steps_key(inputs.base, steps),
+        tag=key,
         docker_steps=steps,
         title=f"{inputs.spec.base} with {len(steps)} docker steps",
+        labels=describe_base(key),
     )
 
 
 def _conda_order(inputs: Inputs, base: ImageRef, lock: str) -> BuildOrder:
-    key = conda_key(inputs.base, inputs.spec.docker_steps, lock)
+    steps = inputs.spec.docker_steps
+    key = conda_key(inputs.base, steps, lock)
     return BuildOrder(
         platform=inputs.platform,
         base=base,
-        repository=CONDA_IMAGES,
+        repository=BASE_IMAGES,
         tag=key,
         conda=CondaLayer(CONDA, lock, inputs.spec.conda or {}),
         title=f"{inputs.spec.base} with conda packages",
-        labels={KEY: key},
+        labels=describe_base(key, below=[steps_key(inputs.base, steps)] if steps else []),
     )
 
 

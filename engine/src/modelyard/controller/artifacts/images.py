@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform as machine
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -20,17 +21,21 @@ from modelyard.api import (
     Registry,
     ServiceSpec,
     Unavailable,
+    UserError,
 )
 from modelyard.control import wish
-from modelyard.controller.artifacts.bases import BaseFinder, Errand, Footing
+from modelyard.controller.artifacts.bases import BaseFinder, Errand, Footing, NotBuilt
 from modelyard.controller.artifacts.building import ImageBuilding
 from modelyard.controller.artifacts.extras import with_extra_requirements
 from modelyard.controller.artifacts.looks import LOOK_SECONDS, Look, postponed
+from modelyard.controller.artifacts.nearest import Nearest
 from modelyard.controller.artifacts.trusting import Trust
+from modelyard.controller.artifacts.uses import Leasing, Uses
 from modelyard.controller.ports import Built, OnLine
-from modelyard.environments import RegistryLockRecords, RuntimeWheel, bundled_runtime
+from modelyard.environments import LOCKS, RegistryLockRecords, RuntimeWheel, bundled_runtime
 from modelyard.host import Host
 from modelyard.images import (
+    BASE_IMAGES,
     ENVIRONMENT,
     ENVIRONMENT_IMAGES,
     SCRIPT_ENVIRONMENT,
@@ -46,12 +51,15 @@ from modelyard.images import (
     arrange_image,
     bill_service,
     build_service,
+    conda_key,
     describe,
     environments_of,
     find_base,
     find_image,
     image_lock_key,
+    keep_locks,
     platform_of,
+    steps_key,
 )
 from modelyard.processes import Home, disk_errors
 from modelyard.store import RevisionRecord
@@ -61,7 +69,9 @@ ARCHITECTURE = "kubernetes.io/arch"
 
 
 @attrs.frozen
-class _Solved:
+class Solved:
+    """What a specification came to on its base, and the key of its image."""
+
     footing: Footing
     arrangement: ImageArrangement
     key: str
@@ -70,19 +80,34 @@ class _Solved:
 class ImageMaker:
     """Makes a service's image; whatever is there already is not made again."""
 
-    def __init__(self, home: Home, host: Host, settings: EngineSettings) -> None:
+    def __init__(
+        self, home: Home, host: Host, settings: EngineSettings, leasing: Leasing | None = None
+    ) -> None:
         self._home = home
         self._host = host
+        self._leasing = leasing or Leasing(home)
         self._shared = settings.images.shared
         self._trust = Trust(settings.images)
         self._building = ImageBuilding(host, preferred=settings.images.builder)
         self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
+        self._nearest = Nearest()
 
     async def build(
         self, revision: RevisionRecord, places: tuple[Candidate, ...], registry: Registry, on_line: OnLine
     ) -> Built:
         """Return the image of a revision whose code and models are kept."""
-        platform = platform_for(places)
+        with self._leasing.using(registry) as uses:
+            built = await self._build(revision, platform_for(places), registry, on_line, uses)
+            return attrs.evolve(built, locks=uses.locks)
+
+    async def _build(
+        self,
+        revision: RevisionRecord,
+        platform: Platform,
+        registry: Registry,
+        on_line: OnLine,
+        uses: Uses,
+    ) -> Built:
         spec = await _whole(revision.spec, Path(revision.code_dir))
         wheel = await asyncio.to_thread(bundled_runtime)
         named = await self._named(spec, platform)
@@ -91,8 +116,10 @@ class ImageMaker:
             on_line(f"a plugin names the image {source.name}@{base.digest[:19]}")
             image = await self._service(revision, base, source, registry, wheel, on_line)
             return _built(base.digest.removeprefix("sha256:"), image, base)
-        solved = await self._solve(spec, platform, self._errand(registry, wheel, on_line))
-        found = await self._environment(solved, spec, registry, on_line)
+        records = uses.noted(RegistryLockRecords(registry))
+        desk = Desk(self._home, records, wheel, on_line, frozen=revision.frozen)
+        solved = await self._solve(spec, platform, Errand(self._shelves(registry), desk))
+        found = await self._environment(solved, spec, registry, on_line, uses)
         base = await find_base(found.repository, found.manifest.digest, platform)
         image = await self._service(revision, base, found.repository, registry, wheel, on_line)
         why = wish(spec).why or solved.arrangement.why
@@ -115,8 +142,19 @@ class ImageMaker:
         wheel = await asyncio.to_thread(bundled_runtime)
         await bill_service(manifest, base, wheel, source=source, target=target)
 
-    async def look(self, spec: ServiceSpec, places: tuple[Candidate, ...], registry: Registry) -> Look:
-        """Find out what a deploy would do; solves what was never solved, and builds nothing."""
+    async def look(
+        self,
+        spec: ServiceSpec,
+        places: tuple[Candidate, ...],
+        registry: Registry,
+        *,
+        frozen: bool = False,
+        recent: Sequence[str] = (),
+    ) -> Look:
+        """Find out what a deploy would do; solves what was never solved, and builds nothing.
+
+        `recent` has the keys of images that services use, the newest first: a miss is told against those first.
+        """
         spec = await _whole(spec, Path(spec.code.source))
         asked, platform = wish(spec), platform_for(places)
         wheel = await asyncio.to_thread(bundled_runtime)
@@ -124,14 +162,37 @@ class ImageMaker:
             async with asyncio.timeout(LOOK_SECONDS):
                 if (named := await self._named(spec, platform)) is not None:
                     built = _built(named[1].digest, None, named[1])
-                    return Look(built.key, cached=True, isolation=built.isolation, why="a plugin's image")
-                errand = attrs.evolve(self._errand(registry, wheel, lambda _: None), build=False)
+                    place = named[0].registry.name
+                    return Look(built.key, True, built.isolation, "a plugin's image", place=place)
+                desk = Desk(self._home, RegistryLockRecords(registry), wheel, lambda _: None, frozen=frozen)
+                errand = Errand(self._shelves(registry), desk, build=False)
                 solved = await self._solve(spec, platform, errand)
                 found = await find_image(solved.key, self._shelves(registry))
+        except NotBuilt as error:
+            miss = await self._nearest.why(error.inputs, self._shelves(registry), recent)
+            return attrs.evolve(postponed(asked.isolation, error), miss=miss)
         except (TimeoutError, Unavailable) as error:
             return postponed(asked.isolation, error)
-        chosen = solved.arrangement
-        return Look(solved.key, found is not None, chosen.isolation, asked.why or chosen.why)
+        chosen, shelves = solved.arrangement, self._shelves(registry)
+        return Look(
+            solved.key,
+            found is not None,
+            chosen.isolation,
+            asked.why or chosen.why,
+            miss="" if found else await self._nearest.why(solved.footing.inputs, shelves, recent),
+            place=found.repository.registry.name if found else "",
+        )
+
+    async def lock(self, spec: ServiceSpec, platform: Platform, registry: Registry, desk: Desk) -> Solved:
+        """Solve what the desk lets solve for a platform, and build nothing, no base either."""
+        spec = await _whole(spec, Path(spec.code.source))
+        if await self._named(spec, platform) is not None:
+            raise UserError(
+                "a plugin names the image of this service: there is nothing to lock",
+                place=spec.name,
+                remedy="`engine images why` says which image it is",
+            )
+        return await self._solve(spec, platform, Errand(self._shelves(registry), desk, build=False))
 
     async def _below(
         self, revision: RevisionRecord, platform: Platform, registry: Registry
@@ -155,23 +216,28 @@ class ImageMaker:
         environments_of(base)
         return source, base
 
-    async def _solve(self, spec: ServiceSpec, platform: Platform, errand: Errand) -> _Solved:
+    async def _solve(self, spec: ServiceSpec, platform: Platform, errand: Errand) -> Solved:
         footing = await self._bases.find(spec.environment, platform, errand)
         arrangement = await arrange_image(
             footing.inputs, footing.ground, wish(spec).isolation, desk=errand.desk
         )
         steps = spec.environment.docker_steps
         key = image_lock_key(footing.inputs.base, steps, arrangement.pips, conda=footing.conda_lock)
-        return _Solved(footing, arrangement, key)
-
-    def _errand(self, registry: Registry, wheel: RuntimeWheel, on_line: OnLine) -> Errand:
-        desk = Desk(self._home, RegistryLockRecords(registry), wheel, on_line)
-        return Errand(self._shelves(registry), desk)
+        return Solved(footing, arrangement, key)
 
     async def _environment(
-        self, solved: _Solved, spec: ServiceSpec, registry: Registry, on_line: OnLine
+        self, solved: Solved, spec: ServiceSpec, registry: Registry, on_line: OnLine, uses: Uses
     ) -> Found:
         footing, pips = solved.footing, solved.arrangement.pips
+        below = _bases_of(solved, spec)
+        taken = [
+            (ENVIRONMENT_IMAGES, solved.key),
+            (LOCKS, solved.key),
+            *((BASE_IMAGES, key) for key in below),
+        ]
+        for repository, tag in taken:
+            await uses.take(repository, tag)
+        await keep_locks(registry, solved.key, pips)
         order = BuildOrder(
             platform=footing.inputs.platform,
             base=footing.image,
@@ -179,7 +245,7 @@ class ImageMaker:
             tag=solved.key,
             pips=pips,
             title=f"environment of {spec.name}",
-            labels=describe(footing.inputs, pips, solved.key),
+            labels=describe(footing.inputs, pips, solved.key, below=below),
         )
         base = footing.source.registry
         found = await self._building.find_or_build(order, base, self._shelves(registry), on_line)
@@ -223,6 +289,13 @@ class ImageMaker:
                 remedy="`engine plugins list` says what became of its plugin",
             )
         return registry
+
+
+def _bases_of(solved: Solved, spec: ServiceSpec) -> list[str]:
+    """Name the bases below an environment that the engine made, by their keys."""
+    base, steps, conda = solved.footing.inputs.base, spec.environment.docker_steps, solved.footing.conda_lock
+    with_steps = [steps_key(base, steps)] if steps else []
+    return with_steps + ([conda_key(base, steps, conda)] if conda else [])
 
 
 def platform_for(places: tuple[Candidate, ...]) -> Platform:

@@ -27,8 +27,11 @@ from modelyard.api import (
 )
 from modelyard.controller.artifacts.environments import EnvironmentMaker
 from modelyard.controller.artifacts.images import ImageMaker
+from modelyard.controller.artifacts.library import LocalImages, Makers
 from modelyard.controller.artifacts.looks import Look
-from modelyard.controller.ports import Built, Inspection, Kept, OnLine
+from modelyard.controller.artifacts.registries import registry_named
+from modelyard.controller.artifacts.uses import Leasing
+from modelyard.controller.ports import Built, History, Inspection, Kept, OnLine
 from modelyard.environments import explain_miss
 from modelyard.host import Host
 from modelyard.images import SERVICES
@@ -56,16 +59,25 @@ class LocalArtifacts:
         self._host = host
         self._registry_name = settings.registry
         self._limits = settings.snapshot
-        self._environments = EnvironmentMaker(home)
-        self._images = ImageMaker(home, host, settings)
+        self._settings = settings
+        self._leasing = Leasing(home)
+        self._environments = EnvironmentMaker(home, self._leasing)
+        self._images = ImageMaker(home, host, settings, self._leasing)
         self._digests = Digests()
         self._trees = asyncio.Lock()  # model contents not yet linked look like leftovers to `discard`
 
-    async def inspect(self, spec: ServiceSpec, target: Target) -> Inspection:
+    def images(self, history: History) -> LocalImages:
+        """Give what `engine images` asks, over the same folders and registries."""
+        makers = Makers(self._environments, self._images)
+        return LocalImages(self._home, self._host, self._settings, makers, self._leasing, history)
+
+    async def inspect(
+        self, spec: ServiceSpec, target: Target, *, frozen: bool = False, recent: Sequence[str] = ()
+    ) -> Inspection:
         """Look; change nothing."""
         code = await asyncio.to_thread(_take_code, spec, self._limits, self._digests)
         models = await self._take_models(spec)
-        seen = await self._look(spec, target)
+        seen = await self._look(spec, target, frozen=frozen, recent=recent)
         return Inspection(
             code_digest=code.digest,
             files=len(code.files),
@@ -111,7 +123,7 @@ class LocalArtifacts:
         registry = self._registry()
         if target.artifact == "image":
             return await self._images.build(revision, await target.candidates(), registry, tell)
-        return await self._environments.build(revision.spec, registry, tell)
+        return await self._environments.build(revision.spec, registry, tell, frozen=revision.frozen)
 
     async def attest(self, revision: RevisionRecord, target: Target) -> None:
         """Keep what is known of a revision's image beside it."""
@@ -140,14 +152,7 @@ class LocalArtifacts:
             log.warning("the registry keeps %s:%s: %s", repository, tag, failure)
 
     def _registry(self) -> Registry:
-        registry = self._host.registries.get(self._registry_name)
-        if registry is None:
-            raise Unavailable(
-                f"no active plugin offers the registry {self._registry_name!r}",
-                place="settings.yaml: registry",
-                remedy="`engine plugins list` says what became of its plugin",
-            )
-        return registry
+        return registry_named(self._host, self._registry_name, place="settings.yaml: registry")
 
     async def _take_models(self, spec: ServiceSpec) -> list[tuple[ModelRef, Snapshot]]:
         return [
@@ -155,11 +160,12 @@ class LocalArtifacts:
             for ref in spec.models
         ]
 
-    async def _look(self, spec: ServiceSpec, target: Target) -> Look:
+    async def _look(self, spec: ServiceSpec, target: Target, *, frozen: bool, recent: Sequence[str]) -> Look:
         registry = self._registry()
         if target.artifact == "image":
-            return await self._images.look(spec, await target.candidates(), registry)
-        return await self._environments.look(spec, registry)
+            places = await target.candidates()
+            return await self._images.look(spec, places, registry, frozen=frozen, recent=recent)
+        return await self._environments.look(spec, registry, frozen=frozen)
 
 
 def _remove_trees(trees: Sequence[Path]) -> None:

@@ -10,13 +10,17 @@ LOOK_SECONDS = 20.0
 
 @attrs.frozen
 class Look:
-    """`key` is empty while it is not known; `miss` says what makes it another than was built before."""
+    """`key` is empty while it is not known; `miss` says what makes it another than was built before.
+
+    `place` is the registry that has it, empty where none is asked.
+    """
 
     key: str = ""
     cached: bool = False
     isolation: str = ""
     why: str = ""
     miss: str = ""
+    place: str = ""
 
 
 def postponed(isolation: str, error: Exception) -> Look:

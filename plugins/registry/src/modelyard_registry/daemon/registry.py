@@ -129,6 +129,13 @@ class DockerDaemonRegistry:
         check_name(source)
         return await self.has_blob(repository, digest)
 
+    async def referrers(
+        self, repository: str, digest: str, artifact_type: str = ""
+    ) -> tuple[Descriptor, ...]:
+        """List what speaks of a manifest: it was pushed here and lies in the spool, the daemon keeps no such thing."""
+        check_name(repository)
+        return await self.spool.registry.referrers(shelf_of(repository), digest, artifact_type)
+
     async def delete(self, repository: str, reference: str) -> None:
         """Remove a tag, or an image with all its tags in this repository; the last one takes the image along."""
         check_name(repository)
