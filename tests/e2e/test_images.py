@@ -91,3 +91,20 @@ def test_an_image_lives_from_its_lock_to_its_end(engine: RunningEngine, tmp_path
     again = engine.cli("deploy", project(tmp_path / "again"))
     assert again.code == 0, again.out + again.err
     assert "(cached)" in again.out
+
+
+def test_a_service_of_processes_is_deployed_from_its_lock_alone(
+    engine: RunningEngine, tmp_path: Path
+) -> None:
+    folder = doubler(tmp_path / "doubler")
+    refused = engine.cli("deploy", "--frozen", folder)
+    assert (refused.code, "remedy: run `engine images lock`" in refused.err) == (1, True)
+    locked = engine.cli("images", "lock", folder, "--json").json
+    assert (locked["kind"], locked["stored"]) == ("environment", True)
+    deployed = engine.cli("deploy", "--frozen", folder)
+    assert deployed.code == 0, deployed.out + deployed.err
+    assert engine.post("doubler", {"data": [1, 2]}).json() == [2, 4]
+    assert "this machine has it" in engine.cli("images", "why", folder).out
+    assert engine.cli("images", "refresh", "--dry-run", folder).out == "doubler: nothing changes\n"
+    pruned = engine.cli("images", "prune", "--keep-days", "0", "--json").json
+    assert pruned["removed"] == []

@@ -19,7 +19,7 @@ from modelyard.cli.session import Session
 from modelyard.cli.watching import watching
 
 
-@click.command()
+@click.command(short_help="Copy an image into the workspace.")
 @click.argument("reference")
 @click.option("--as", "key", default="", metavar="KEY", help="The key of an image that does not say its own.")
 @json_option
@@ -31,7 +31,7 @@ def pull(session: Session, reference: str, key: str, *, as_json: bool) -> None:
     print_json(report) if as_json else print_transfer(report)
 
 
-@click.command()
+@click.command(short_help="Copy an image to another registry.")
 @image_argument
 @registry_argument
 @json_option
@@ -43,7 +43,7 @@ def push(session: Session, name: str, registry: str, *, as_json: bool) -> None:
     print_json(report) if as_json else print_transfer(report)
 
 
-@click.command()
+@click.command(short_help="Resolve a service's packages, build nothing.")
 @project_argument
 @platform_option
 @json_option
@@ -62,7 +62,7 @@ def lock(session: Session, path: Path, platform: str, *, as_json: bool) -> None:
     click.echo("\nit was locked before" if report.was_stored else "\nlocked")
 
 
-@click.command()
+@click.command(short_help="Resolve again and show what changes.")
 @project_argument
 @platform_option
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
@@ -89,7 +89,7 @@ def refresh(session: Session, path: Path, platform: str, *, dry_run: bool, yes: 
         print_json(report)
 
 
-@click.command()
+@click.command(short_help="Remove what nobody needs any more.")
 @click.option("--dry-run", is_flag=True, help="Only show what would go.")
 @click.option(
     "--keep-days",

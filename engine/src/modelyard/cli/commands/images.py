@@ -19,7 +19,7 @@ def images() -> None:
     """Look at images and locks, copy, make and remove them."""
 
 
-@images.command("list")
+@images.command("list", short_help="List the images of a registry.")
 @registry_option
 @json_option
 @click.pass_obj
@@ -35,7 +35,7 @@ def list_images(session: Session, registry: str, *, as_json: bool) -> None:
         click.echo("there are no images")
 
 
-@images.command()
+@images.command(short_help="Show one image, or its locks.")
 @image_argument
 @click.option("--lock", "as_lock", is_flag=True, help="Print what pip and uv install, with hashes.")
 @json_option
@@ -55,7 +55,7 @@ def show(session: Session, name: str, *, as_lock: bool, as_json: bool) -> None:
         print_image(image)
 
 
-@images.command()
+@images.command(short_help="Say whether a deploy would find its image.")
 @project_argument
 @json_option
 @click.pass_obj

@@ -29,6 +29,7 @@ from modelyard.controller.artifacts.building import ImageBuilding
 from modelyard.controller.artifacts.extras import with_extra_requirements
 from modelyard.controller.artifacts.looks import LOOK_SECONDS, Look, postponed
 from modelyard.controller.artifacts.nearest import Nearest
+from modelyard.controller.artifacts.registries import registry_named
 from modelyard.controller.artifacts.trusting import Trust
 from modelyard.controller.artifacts.uses import Leasing, Uses
 from modelyard.controller.ports import Built, OnLine
@@ -281,14 +282,7 @@ class ImageMaker:
         return Shelves(registry, shared, self._home.cache / "images")
 
     def _registry(self, name: str) -> Registry:
-        registry = self._host.registries.get(name)
-        if registry is None:
-            raise Unavailable(
-                f"no active plugin offers the registry {name!r}",
-                place="images",
-                remedy="`engine plugins list` says what became of its plugin",
-            )
-        return registry
+        return registry_named(self._host, name, place="images")
 
 
 def _bases_of(solved: Solved, spec: ServiceSpec) -> list[str]:

@@ -48,7 +48,7 @@ class Pruning:
         things = await self._things(stock)
         verdicts = decide(things, now=self.leasing.clock(), keep_seconds=keep_days * _DAY_SECONDS)
         if not dry_run:
-            verdicts = tuple([await self._carry_out(one, stock, on_line) for one in verdicts])
+            verdicts = await self._carry_out_all(verdicts, stock, on_line)
         gone = [one for one in verdicts if one.fate is Fate.REMOVE]
         return PruneReport(
             removed=tuple(one.told() for one in gone),
@@ -107,6 +107,19 @@ class Pruning:
     @property
     def _own(self) -> str:
         return self.leasing.leases(self.registry).holder
+
+    async def _carry_out_all(
+        self, verdicts: Sequence[Verdict], stock: _Stock, on_line: OnLine
+    ) -> tuple[Verdict, ...]:
+        """Do what was decided; what stands below something that stays after all stays too."""
+        done: list[Verdict] = []
+        for one in verdicts:
+            above = [v.thing for v in done if v.fate is not Fate.REMOVE and v.thing.name in one.thing.below]
+            if one.fate is Fate.REMOVE and above:
+                done.append(attrs.evolve(one, fate=Fate.KEEP, why=f"{above[0].shown} stays"))
+            else:
+                done.append(await self._carry_out(one, stock, on_line))
+        return tuple(done)
 
     async def _carry_out(self, verdict: Verdict, stock: _Stock, on_line: OnLine) -> Verdict:
         leases, name = self.leasing.leases(self.registry), verdict.thing.name
