@@ -219,6 +219,25 @@ def test_the_log_is_followed_over_a_restart_until_the_replica_goes_and_kept_then
     asyncio.run(case())
 
 
+def test_who_follows_from_now_on_is_told_nothing_older_after_a_restart(place: Place, echo: ImageRef):
+    async def case() -> None:
+        async with cleared(place):
+            await place.run(workload_of(echo))
+            reading = place.target().logs(REPLICA, lines=0, follow=True)
+            first = asyncio.ensure_future(anext(reading))
+            await asyncio.sleep(1)
+            assert not first.done()
+            await asyncio.to_thread(by_hand, place, "restart")
+            lines = [await first]
+            while lines[-1] != "modelyard-replica: ready":
+                lines.append(await anext(reading))
+            assert "ready" not in " ".join(lines[:-1])
+            assert lines[0] == "modelyard-replica: draining"
+            await reading.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(case())
+
+
 def test_a_reader_who_goes_away_leaves_nothing_behind(place: Place, echo: ImageRef):
     async def case() -> None:
         async with cleared(place):

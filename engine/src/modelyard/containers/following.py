@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,16 +35,16 @@ async def tail(daemon: Daemon, container: str, lines: int) -> list[str]:
 
 async def follow(daemon: Daemon, container: str, *, lines: int) -> AsyncIterator[str]:
     """Yield the last lines, then each new one, until the container is removed. Raises `Absent` where it is not."""
-    seen, wanted = 0, max(lines, 0)
+    begun, seen = time.time_ns(), 0
     while True:
-        reading = _read(daemon, container, after=seen, lines=wanted if not seen else None)
+        reading = _read(daemon, container, after=seen, lines=None if seen else max(lines, 0))
         async with contextlib.aclosing(reading):
             async for moment, line in reading:
                 seen = max(seen, moment)
                 yield line
-        seen, wanted = max(seen, 1), 0
         if not await _runs_again(daemon, container):
             return
+        seen = max(seen, begun)  # what is older was not asked for
 
 
 async def _runs_again(daemon: Daemon, container: str) -> bool:
@@ -115,7 +116,7 @@ class _Reader:
 
     def _open(self, client: APIClient) -> Any:
         # a float keeps microseconds; what came twice is sorted out by its own moment
-        since = (self._after // 1000 - 1) / 1e6 if self._after > 1 else None
+        since = (self._after // 1000 - 1) / 1e6 if self._after else None
         wanted: int | Literal["all"] = self._lines if self._lines is not None else "all"
         return client.logs(
             self._container,

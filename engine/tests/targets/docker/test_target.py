@@ -122,6 +122,7 @@ def test_devices_named_by_cdi_are_refused_before_anything_is_made(home: Home):
         with pytest.raises(UserError, match="CDI"):
             asyncio.run(target.apply(asked_for))
     assert not [one for one in asked if one.startswith("POST")]
+    assert not Belonging(home.state / "docker").in_use
 
 
 def test_an_image_that_is_not_there_is_named(home: Home):

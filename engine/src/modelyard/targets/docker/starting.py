@@ -11,6 +11,7 @@ from modelyard.containers import (
     Absent,
     Container,
     Daemon,
+    Image,
     NameTaken,
     State,
     create,
@@ -43,24 +44,20 @@ class Starter:
 
     async def start(self, workload: Workload) -> None:
         """Make what is missing, start what does not run, leave the rest alone."""
-        site = await self._site(workload)
+        image = await self._image(workload)
         await self._check_devices(workload)
         async with self._exclusive():
-            self._belonging.claim()
+            site = Site(self._belonging.claim(), image.id, _groups(workload))
             labels = {ENGINE: site.engine}
             await ensure_network(self._daemon, network_name(site.engine), labels)
             there = {one.labels.get(REPLICA, ""): one for one in await list_labelled(self._daemon, labels)}
             made = [(plan, await self._made(workload, plan, site, there)) for plan in workload.replicas]
         await asyncio.gather(*(self._begin(workload, plan, site, one) for plan, one in made))
 
-    async def _site(self, workload: Workload) -> Site:
+    async def _image(self, workload: Workload) -> Image:
         if workload.image is None:
             raise UserError("a container needs an image", place=workload.spec.name, remedy="deploy again")
-        image = await self._porter.find(workload.image)
-        async with self._exclusive():
-            engine = self._belonging.claim()
-        nodes = {node for plan in workload.replicas for node in plan.grant.device_nodes}
-        return Site(engine, image.id, {node: group for node in nodes if (group := _group_of(node))})
+        return await self._porter.find(workload.image)
 
     async def _check_devices(self, workload: Workload) -> None:
         if any(plan.grant.cdi_names for plan in workload.replicas):
@@ -114,6 +111,12 @@ class Starter:
                 await ensure_network(self._daemon, network_name(site.engine), {ENGINE: site.engine})
                 again = await self._create(workload, plan, site)
             await start(self._daemon, again.id if isinstance(again, Container) else again)
+
+
+def _groups(workload: Workload) -> dict[str, int]:
+    """Find the groups that may use the granted device nodes."""
+    nodes = {node for plan in workload.replicas for node in plan.grant.device_nodes}
+    return {node: group for node in nodes if (group := _group_of(node))}
 
 
 def _group_of(node: str) -> int:
