@@ -137,7 +137,7 @@ class Library:
         place, pip = registry or self.registry, pip_of(*pins)
         spec = EnvironmentSpec(base="python:3", requirements=pins, docker_steps=steps)
         inputs = Inputs(AMD64, "sha256:base", spec)
-        key = image_lock_key(inputs.base, steps, [pip])
+        key = image_lock_key(steps_key(inputs.base, steps) if steps else inputs.base, [pip])
         content = [layer({"base": b"b" * 1000}), layer({"env": key.encode() * 20})]
         below = [steps_key(inputs.base, steps)] if steps else []
         labels = describe(inputs, [pip], key, below=below)

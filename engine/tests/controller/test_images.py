@@ -225,6 +225,26 @@ def test_docker_steps_are_done_to_the_base_first(yard: Yard):
     assert environment.tag == built.key != yard.build(yard.maker()).key
 
 
+def test_a_dockerfile_makes_the_base(yard: Yard):
+    text = "FROM debian\nRUN true\n"
+    built = yard.build(yard.maker(), dockerfile=text)
+    below, environment = yard.builder.orders
+    assert (below.dockerfile, below.context) == (text, None)
+    assert environment.base.repository == "images/bases"
+    yard.build(yard.maker(), dockerfile=text)
+    assert len(yard.builder.orders) == 2
+    assert yard.build(yard.maker(), dockerfile=f"{text}RUN false\n").key != built.key
+
+
+def test_steps_that_copy_are_done_again_when_the_code_changes(yard: Yard):
+    maker, steps = yard.maker(), ("COPY a /a",)
+    first = yard.build(maker, docker_steps=steps)
+    assert yard.builder.orders[0].context == yard.home.state
+    revision = attrs.evolve(yard.revision(docker_steps=steps), code_digest="sha256:other")
+    second = asyncio.run(maker.build(revision, HERE, yard.registry, yard.lines.append))
+    assert first.key != second.key
+
+
 @pytest.fixture
 def conda(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A conda file, whose lock is always the same."""

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from modelyard.api import BasePython, EnvironmentSpec, PipLayer, Platform
 from modelyard.environments.locks import LockDamaged
-from modelyard.images import Inputs, image_lock_key, image_spec_key, steps_key, why
+from modelyard.images import (
+    Inputs,
+    conda_key,
+    copies_files,
+    dockerfile_key,
+    image_lock_key,
+    image_spec_key,
+    steps_key,
+    why,
+)
 
 BASE = "sha256:" + "a" * 64
 SPEC = EnvironmentSpec(
@@ -81,8 +90,8 @@ def pip(lock: str = LOCK, **changed: Any) -> PipLayer:
     )
 
 
-def key(*pips: PipLayer, base: str = BASE, steps: tuple[str, ...] = (), conda: str = "") -> str:
-    return image_lock_key(base, steps, pips or (pip(),), conda=conda)
+def key(*pips: PipLayer, foundation: str = BASE) -> str:
+    return image_lock_key(foundation, pips or (pip(),))
 
 
 CONDA = {"channels": ["https://h.invalid/c", "d"], "dependencies": ["a", "b", {"pip": ["c", "d"]}]}
@@ -112,9 +121,9 @@ def test_a_lock_is_hashed_parsed():
 @pytest.mark.parametrize(
     "other",
     [
-        key(base="sha256:" + "c" * 64),
-        key(steps=("RUN b",)),
-        key(conda="python 3.11"),
+        key(foundation="sha256:" + "c" * 64),
+        key(foundation=steps_key(BASE, ("RUN b",))),
+        key(foundation=conda_key(BASE, "python 3.11")),
         key(pip(LOCK.replace("1.1", "1.2"))),
         key(pip(LOCK.replace("b" * 64, "d" * 64))),
         key(pip(prefix=PurePosixPath("/opt/script"))),
@@ -128,8 +137,25 @@ def test_base_steps_places_versions_and_hashes_count(other: str):
 
 
 def test_the_order_of_docker_steps_counts():
-    assert key(steps=("a", "b")) != key(steps=("b", "a"))
     assert steps_key(BASE, ("a", "b")) != steps_key(BASE, ("b", "a"))
+
+
+def test_what_the_steps_copy_counts():
+    one, other = (dockerfile_key(INPUTS.platform, "FROM a\nCOPY . .", context=what) for what in ("x", "y"))
+    assert one != other
+    assert steps_key(BASE, ("COPY . .",), context="x") != steps_key(BASE, ("COPY . .",), context="y")
+
+
+@pytest.mark.parametrize(
+    "line", ["COPY a b", "  add x y", "FROM a\nCOPY --from=b x y", "RUN --mount=type=bind,target=/x ls"]
+)
+def test_lines_that_read_the_context_are_told(line: str):
+    assert copies_files(["RUN true", line])
+
+
+@pytest.mark.parametrize("line", ["RUN cp a b", "ENV COPY=1", "# COPY a b", "RUN echo ADD"])
+def test_lines_that_read_nothing_are_none(line: str):
+    assert not copies_files([line])
 
 
 def test_a_lock_without_hashes_has_no_key():

@@ -31,6 +31,16 @@ def read(**keys: Any) -> ServiceSpec:
         ),
         ({"isolation": "thread", "environment": {"python": "3.9"}}, "environment.python", "3.11 or newer"),
         (
+            {"environment": {"dockerfile": "FROM a\n", "base": "b"}},
+            "environment.base",
+            "its FROM",
+        ),
+        (
+            {"environment": {"dockerfile": "FROM a\n", "docker_steps": ["RUN true"]}},
+            "environment.docker_steps",
+            "more of its lines",
+        ),
+        (
             {"batching": {"max_size": 8, "max_wait": "2s"}, "request": {"timeout": "1s"}},
             "batching.max_wait",
             "less than 1s",

@@ -146,6 +146,8 @@ def test_required_keys_are_missed_by_name(project: Path):
         ("environment: {requirements: ['a b c']}", "environment.requirements[0]", "no requirement"),
         ("environment: {requirements: nothere.txt}", "environment.requirements", "cannot be read"),
         ("environment: {conda_file: score.py}", "environment.conda_file", "dependencies"),
+        ("environment: {dockerfile: nothere}", "environment.dockerfile", "cannot be read"),
+        ("environment: {dockerfile: score.py}", "environment.dockerfile", "no FROM"),
         ("models: [model.pkl, ./model.pkl]", "models[1]", "two models"),
         ("models: [{name: a/b, path: model.pkl}]", "models[0].name", "written"),
         ("models: [{name: m}]", "models[0]", "no `path`"),
@@ -158,6 +160,15 @@ def test_a_wrong_value_is_one_finding_that_says_why(project: Path, extra: str, k
     found = finding(project, extra)
     assert (found["key"], part in found["message"] + found["allowed"]) == (key, True), found
     assert found["line"]
+
+
+def test_a_dockerfile_is_read_from_its_file_or_given_as_text(project: Path):
+    text = "# the base\nFROM debian:12\nRUN true\n"
+    (project / "Dockerfile").write_text(text)
+    spec = read(project, "name: digits\ncode: {entry: score.py}\nenvironment: {dockerfile: Dockerfile}\n")
+    assert spec.environment.dockerfile == text
+    again = parse_service(to_raw(spec), base=project)
+    assert again.environment.dockerfile == text
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ class EnvironmentSpec:
     requirements: tuple[str, ...] = ()
     conda: Mapping[str, object] | None = None
     docker_steps: tuple[str, ...] = ()
+    dockerfile: str | None = None
+    """The text of a Dockerfile whose image stands in place of `base`; like the steps it copies from the code."""
     variables: Mapping[str, str] = attrs.field(factory=dict)
 
 

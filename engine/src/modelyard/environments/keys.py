@@ -132,7 +132,7 @@ def changes(old: EnvironmentSpec, new: EnvironmentSpec) -> list[str]:
     parts = [f"+{one}" for one in after if one not in before]
     parts += [f"-{one}" for one in before if one not in after]
     reasons = [f"requirements: {' '.join(parts)}"] if parts else []
-    for name in ("python", "base", "conda", "docker_steps"):
+    for name in ("python", "base", "conda", "docker_steps", "dockerfile"):
         was, now = getattr(old, name), getattr(new, name)
         differ = normalised_conda(was) != normalised_conda(now) if name == "conda" else was != now
         if differ:

@@ -152,8 +152,8 @@ async def compile_lock(
 
 def refuse_what_uv_cannot(spec: EnvironmentSpec) -> None:
     """Raise `EnvironmentUnsolvable` for what only an image can have."""
-    for name, value in (("conda", spec.conda), ("docker_steps", spec.docker_steps), ("base", spec.base)):
-        if value:
+    for name in ("conda", "docker_steps", "dockerfile", "base"):
+        if getattr(spec, name):
             raise EnvironmentUnsolvable(
                 f"an environment without an image cannot have `{name}`",
                 place=f"environment.{name}",

@@ -14,6 +14,7 @@ from modelyard.images.base_pythons import BaseFacts, facts_of
 from modelyard.images.bases import find_base
 from modelyard.images.billing import bill_service
 from modelyard.images.configs import parts_of
+from modelyard.images.copies import copies_files
 from modelyard.images.copying import Moved, copy_image
 from modelyard.images.descriptions import (
     KEY,
@@ -30,7 +31,15 @@ from modelyard.images.descriptions import (
 from modelyard.images.environments import Assembler
 from modelyard.images.images import Addition, Base, Image, Part, Repository, Start
 from modelyard.images.kept_locks import copy_locks, count_packages, keep_locks, kept_locks
-from modelyard.images.keys import Inputs, conda_key, image_lock_key, image_spec_key, steps_key, why
+from modelyard.images.keys import (
+    Inputs,
+    conda_key,
+    dockerfile_key,
+    image_lock_key,
+    image_spec_key,
+    steps_key,
+    why,
+)
 from modelyard.images.leases import Leases
 from modelyard.images.lookup import (
     BASE_IMAGES,
@@ -91,11 +100,13 @@ __all__ = [
     "build_service",
     "conda_key",
     "conda_of",
+    "copies_files",
     "copy_image",
     "copy_locks",
     "count_packages",
     "describe",
     "describe_base",
+    "dockerfile_key",
     "environments_of",
     "facts_of",
     "find_base",

@@ -111,6 +111,7 @@ def inputs_of(base: Base) -> Inputs | None:
             requirements=tuple(document["requirements"]),
             conda=document["conda"],
             docker_steps=tuple(document["docker_steps"]),
+            dockerfile=document["dockerfile"],
         )
         return Inputs(Platform.parse(document["platform"]), str(document["base"]), spec)
     except (ValueError, KeyError, TypeError):
@@ -147,6 +148,7 @@ def _inputs(inputs: Inputs) -> str:
             "requirements": normalised(spec.requirements),
             "conda": normalised_conda(spec.conda),
             "docker_steps": list(spec.docker_steps),
+            "dockerfile": spec.dockerfile,
         }
     ).decode()
 

@@ -40,6 +40,7 @@ def image_spec_key(inputs: Inputs, *, runtime: Iterable[str] = ()) -> str:
             "platform": str(inputs.platform.meant),
             "base": inputs.base,
             "docker_steps": spec.docker_steps,
+            "dockerfile": spec.dockerfile,
             "python": spec.python,
             "requirements": normalised(spec.requirements),
             "conda": normalised_conda(spec.conda),
@@ -48,43 +49,53 @@ def image_spec_key(inputs: Inputs, *, runtime: Iterable[str] = ()) -> str:
     )
 
 
-def image_lock_key(
-    base: str, docker_steps: Iterable[str], pips: Iterable[PipLayer], *, conda: str = ""
-) -> str:
-    """Return the hex key of a solved environment on a base (its digest); the order of the steps counts.
+def image_lock_key(foundation: str, pips: Iterable[PipLayer]) -> str:
+    """Return the hex key of solved environments on what lies below them: a base's digest, or the key of a made one.
 
-    `conda` is the canonical text of a conda lock. Raises `LockDamaged` when a lock is none.
+    Raises `LockDamaged` when a lock is none.
     """
     return digest(
         {
             "kind": "image-lock",
             "version": KEY_VERSION,
-            "base": base,
-            "docker_steps": list(docker_steps),
-            "conda": conda,
+            "foundation": foundation,
             "pips": [_pip(one) for one in pips],
         }
     )
 
 
-def steps_key(base: str, docker_steps: Iterable[str]) -> str:
-    """Return the hex key of a base (its digest) that steps were done to."""
-    return digest(
-        {"kind": "image-steps", "version": KEY_VERSION, "base": base, "docker_steps": list(docker_steps)}
-    )
+def steps_key(base: str, docker_steps: Iterable[str], *, context: str = "") -> str:
+    """Return the hex key of a base (its digest) that steps were done to; their order counts.
 
-
-def conda_key(base: str, docker_steps: Iterable[str], lock: str) -> str:
-    """Return the hex key of a base (its digest) with conda packages on it; `lock` is the lock's canonical text."""
+    `context` is the digest of the folder that they copy from; empty where they copy nothing.
+    """
     return digest(
         {
-            "kind": "image-conda",
+            "kind": "image-steps",
             "version": KEY_VERSION,
             "base": base,
             "docker_steps": list(docker_steps),
-            "lock": lock,
+            "context": context,
         }
     )
+
+
+def dockerfile_key(platform: Platform, dockerfile: str, *, context: str = "") -> str:
+    """Return the hex key of what a Dockerfile makes; what its FROM stands for today is no part of it."""
+    return digest(
+        {
+            "kind": "image-dockerfile",
+            "version": KEY_VERSION,
+            "platform": str(platform.meant),
+            "dockerfile": dockerfile,
+            "context": context,
+        }
+    )
+
+
+def conda_key(foundation: str, lock: str) -> str:
+    """Return the hex key of a base with conda packages on it; `lock` is the lock's canonical text."""
+    return digest({"kind": "image-conda", "version": KEY_VERSION, "foundation": foundation, "lock": lock})
 
 
 def _pip(layer: PipLayer) -> dict[str, object]:

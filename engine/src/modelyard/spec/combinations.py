@@ -28,8 +28,17 @@ def clashes(values: Mapping[str, Any]) -> Iterator[tuple[str, WrongError]]:
                 allowed=f"at most {concurrent}, or request.max_concurrent: {workers}",
             ),
         )
+    if value("environment.dockerfile") is not None:
+        yield from _beside_a_dockerfile(value)
     yield from _batching(value)
     yield from _multi_model(value)
+
+
+def _beside_a_dockerfile(value: Any) -> Iterator[tuple[str, WrongError]]:
+    for key, instead in (("base", "its FROM"), ("docker_steps", "more of its lines")):
+        if value(f"environment.{key}"):
+            error = WrongError("is given together with environment.dockerfile", allowed=f"one, or {instead}")
+            yield f"environment.{key}", error
 
 
 def _not_in_a_thread(value: Any) -> Iterator[tuple[str, WrongError]]:

@@ -23,7 +23,7 @@ from modelyard.spec.quantities import (
     parse_quantity_memory,
 )
 from modelyard.spec.requirements import Requirements
-from modelyard.spec.structures import Accelerators, CondaFile, FolderPath, Models, Origins
+from modelyard.spec.structures import Accelerators, CondaFile, Dockerfile, FolderPath, Models, Origins
 
 API_VERSION = "modelyard.dev/v1alpha1"
 GIVEN = "x-given"
@@ -106,6 +106,12 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("environment.conda_file", "environment.conda", CondaFile(), "A conda environment file."),
     Field("environment.docker_steps", "environment.docker_steps", TextList(), "Dockerfile lines to run."),
+    Field(
+        "environment.dockerfile",
+        "environment.dockerfile",
+        Dockerfile(),
+        "A Dockerfile whose image is the base; it copies from the code's folder.",
+    ),
     Field(
         "environment.variables", "environment.variables", _VARIABLES, "Environment variables of the script."
     ),

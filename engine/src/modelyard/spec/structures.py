@@ -28,6 +28,7 @@ _ACCELERATOR: dict[str, Text | Integer | Number] = {
     "memory": Number(parse_bytes, lambda v: format_memory(int(v)), 0, 2**50, "16Gi or 40GB"),
 }
 _MAX_PREFERENCES = 16
+_FROM = re.compile(r"^\s*FROM\s+\S", re.IGNORECASE | re.MULTILINE)
 _MAX_ORIGINS = 100
 _ANY = "*"
 _ORIGIN = Text(
@@ -185,6 +186,33 @@ class CondaFile:
     def schema(self) -> Schema:
         """Describe it."""
         return {"anyOf": [{"type": "string"}, {"type": "object"}]}
+
+
+@attrs.frozen
+class Dockerfile:
+    """The path of a Dockerfile, or, where there is more than one line, its text."""
+
+    def parse(self, node: Node, context: Context, key: str) -> str:
+        """Read it."""
+        if isinstance(node.value, str) and "\n" in node.value:
+            text = node.value
+        else:
+            text = read_text(absolute(PATH.parse(node, context, key), context))
+        if not _FROM.search(text):
+            raise WrongError("has no FROM", allowed="a Dockerfile, which names an image in FROM")
+        return text if "\n" in text else f"{text}\n"
+
+    def dump(self, value: str | None) -> str | None:
+        """Write it."""
+        return value
+
+    def show(self, value: str | None) -> str:
+        """Show it."""
+        return "" if value is None else "given"
+
+    def schema(self) -> Schema:
+        """Describe it."""
+        return {"type": "string"}
 
 
 def _model(node: Node, context: Context, key: str) -> ModelRef | None:

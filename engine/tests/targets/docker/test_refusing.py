@@ -26,10 +26,6 @@ def test_images_take_what_processes_cannot():
 @pytest.mark.parametrize(
     ("spec", "code"),
     [
-        (
-            {"environment": EnvironmentSpec(variables={"AZUREML_EXTRA_REQUIREMENTS_TXT": "r.txt"})},
-            "extra_requirements_unsupported",
-        ),
         ({"resources": ResourceSpec(memory_limit_bytes=1 << 20)}, "memory_limit_too_small"),
         ({"resources": ResourceSpec(cpu_limit_millicores=5)}, "cpu_limit_too_small"),
         ({"system": "Darwin"}, "docker_not_on_linux"),

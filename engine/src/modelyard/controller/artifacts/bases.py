@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import attrs
 
@@ -22,7 +23,9 @@ from modelyard.images import (
     Shelves,
     conda_key,
     conda_of,
+    copies_files,
     describe_base,
+    dockerfile_key,
     facts_of,
     find_base,
     find_image,
@@ -35,13 +38,29 @@ from modelyard.processes import Home
 
 @attrs.frozen
 class Footing:
-    """Where an environment will stand. `inputs` speak of the base that was asked for, all else of what it became."""
+    """Where an environment will stand. `inputs` speak of the base that was asked for, all else of what it became.
+
+    `made` has the keys of the bases that the engine had built for it, the last one on top.
+    """
 
     inputs: Inputs
     image: ImageRef
     source: Repository
     ground: Ground
-    conda_lock: str = ""
+    made: tuple[str, ...] = ()
+
+    @property
+    def foundation(self) -> str:
+        """What an environment's key says of all that lies below it."""
+        return self.made[-1] if self.made else self.inputs.base
+
+
+@attrs.frozen
+class Context:
+    """The folder that docker steps copy from, and the digest of what is in it."""
+
+    folder: Path
+    digest: str
 
 
 @attrs.frozen
@@ -50,6 +69,7 @@ class Errand:
 
     shelves: Shelves
     desk: Desk
+    context: Context
     build: bool = True
     """False = what was not built before is not built now."""
 
@@ -68,21 +88,32 @@ class BaseFinder:
 
         Raises `NotBuilt` where the errand forbids to build what is missing.
         """
+        inputs, standing = await self._begin(spec, platform, errand)
+        if spec.docker_steps:
+            standing = await self._built(
+                _steps_order(inputs, standing, errand.context), standing, inputs, errand
+            )
+        facts = await facts_of(standing.base, standing.source, platform, self._home.cache / "bases")
+        if spec.conda is None:
+            ground = Ground(standing.base.digest, facts.pythons)
+            return Footing(inputs, standing.image, standing.source, ground, standing.made)
+        return await self._on_conda(inputs, standing, facts, errand)
+
+    async def _begin(
+        self, spec: EnvironmentSpec, platform: Platform, errand: Errand
+    ) -> tuple[Inputs, _Standing]:
+        """Find the base in its registry, or have a Dockerfile make it."""
+        if spec.dockerfile is not None:
+            order = _dockerfile_order(spec.dockerfile, platform, errand)
+            inputs = Inputs(platform, order.tag, spec)
+            return inputs, await self._built(order, None, inputs, errand)
         name = spec.base or self._default.format(python=_minor(spec.python))
         located = locate(parse_reference(name), self._host.registries)
         source = Repository(located.registry, located.repository)
         errand.desk.on_line(f"base {name}")
         asked = await find_base(source, located.pointer, platform)
         inputs = Inputs(platform, asked.digest, attrs.evolve(spec, base=name))
-        standing = _Standing(ImageRef(source.registry.name, source.name, asked.digest), asked, source)
-        if spec.docker_steps:
-            order = _steps_order(inputs, standing.image)
-            standing = await self._built(order, standing, inputs, errand)
-        facts = await facts_of(standing.base, standing.source, platform, self._home.cache / "bases")
-        if spec.conda is None:
-            ground = Ground(standing.base.digest, facts.pythons)
-            return Footing(inputs, standing.image, standing.source, ground)
-        return await self._on_conda(inputs, standing, facts, errand)
+        return inputs, _Standing(ImageRef(source.registry.name, source.name, asked.digest), asked, source)
 
     async def _on_conda(
         self, inputs: Inputs, standing: _Standing, facts: BaseFacts, errand: Errand
@@ -98,19 +129,20 @@ class BaseFinder:
             refresh=desk.refresh,
             on_line=desk.on_line,
         )
-        order = _conda_order(inputs, standing.image, lock.text)
+        order = _conda_order(inputs, standing, lock.text)
         standing = await self._built(order, standing, inputs, errand)
         asked = attrs.evolve(spec, requirements=(*spec.requirements, *file.pip))
         ground = Ground(standing.base.digest, facts.pythons, conda_of(standing.base))
         inputs = attrs.evolve(inputs, spec=asked)
-        return Footing(inputs, standing.image, standing.source, ground, lock.text)
+        return Footing(inputs, standing.image, standing.source, ground, standing.made)
 
-    async def _built(self, order: BuildOrder, below: _Standing, inputs: Inputs, errand: Errand) -> _Standing:
+    async def _built(
+        self, order: BuildOrder, below: _Standing | None, inputs: Inputs, errand: Errand
+    ) -> _Standing:
         """Have what is done to a base found or built, and stand on it."""
         if errand.build:
-            found = await self._building.find_or_build(
-                order, below.source.registry, errand.shelves, errand.desk.on_line
-            )
+            registry = below.source.registry if below else errand.shelves.workspace
+            found = await self._building.find_or_build(order, registry, errand.shelves, errand.desk.on_line)
         else:
             known = await find_image(order.tag, errand.shelves, order.repository)
             if known is None:
@@ -119,7 +151,9 @@ class BaseFinder:
         source = found.repository
         image = ImageRef(source.registry.name, source.name, found.manifest.digest)
         base = await find_base(source, image.digest, inputs.platform)
-        return _Standing(image, attrs.evolve(base, name=below.base.name), source)
+        name = below.base.name if below else base.name
+        made = (*(below.made if below else ()), order.tag)
+        return _Standing(image, attrs.evolve(base, name=name), source, made)
 
 
 @attrs.frozen
@@ -127,6 +161,11 @@ class _Standing:
     image: ImageRef
     base: Base
     source: Repository
+    made: tuple[str, ...] = ()
+
+    @property
+    def foundation(self) -> str:
+        return self.made[-1] if self.made else self.base.digest
 
 
 class NotBuilt(Unavailable):
@@ -141,31 +180,47 @@ class NotBuilt(Unavailable):
         self.inputs = inputs
 
 
-def _steps_order(inputs: Inputs, base: ImageRef) -> BuildOrder:
+def _steps_order(inputs: Inputs, below: _Standing, context: Context) -> BuildOrder:
     steps = inputs.spec.docker_steps
-    key = steps_key(inputs.base, steps)
+    reads = context if copies_files(steps) else None
+    key = steps_key(inputs.base, steps, context=reads.digest if reads else "")
     return BuildOrder(
         platform=inputs.platform,
-        base=base,
+        base=below.image,
         repository=BASE_IMAGES,
         tag=key,
         docker_steps=steps,
+        context=reads.folder if reads else None,
         title=f"{inputs.spec.base} with {len(steps)} docker steps",
         labels=describe_base(key),
     )
 
 
-def _conda_order(inputs: Inputs, base: ImageRef, lock: str) -> BuildOrder:
-    steps = inputs.spec.docker_steps
-    key = conda_key(inputs.base, steps, lock)
+def _dockerfile_order(text: str, platform: Platform, errand: Errand) -> BuildOrder:
+    reads = errand.context if copies_files([text]) else None
+    key = dockerfile_key(platform, text, context=reads.digest if reads else "")
+    return BuildOrder(
+        platform=platform,
+        base=ImageRef(errand.shelves.workspace.name, BASE_IMAGES, ""),
+        repository=BASE_IMAGES,
+        tag=key,
+        dockerfile=text,
+        context=reads.folder if reads else None,
+        title="the image of environment.dockerfile",
+        labels=describe_base(key),
+    )
+
+
+def _conda_order(inputs: Inputs, below: _Standing, lock: str) -> BuildOrder:
+    key = conda_key(below.foundation, lock)
     return BuildOrder(
         platform=inputs.platform,
-        base=base,
+        base=below.image,
         repository=BASE_IMAGES,
         tag=key,
         conda=CondaLayer(CONDA, lock, inputs.spec.conda or {}),
-        title=f"{inputs.spec.base} with conda packages",
-        labels=describe_base(key, below=[steps_key(inputs.base, steps)] if steps else []),
+        title=f"{inputs.spec.base or 'a base'} with conda packages",
+        labels=describe_base(key, below=below.made),
     )
 
 

@@ -24,8 +24,9 @@ from modelyard.api import (
     UserError,
 )
 from modelyard.control import wish
-from modelyard.controller.artifacts.bases import BaseFinder, Errand, Footing, NotBuilt
+from modelyard.controller.artifacts.bases import BaseFinder, Context, Errand, Footing, NotBuilt
 from modelyard.controller.artifacts.building import ImageBuilding
+from modelyard.controller.artifacts.code import take_code
 from modelyard.controller.artifacts.extras import with_extra_requirements
 from modelyard.controller.artifacts.looks import LOOK_SECONDS, Look, postponed
 from modelyard.controller.artifacts.nearest import Nearest
@@ -52,7 +53,7 @@ from modelyard.images import (
     arrange_image,
     bill_service,
     build_service,
-    conda_key,
+    copies_files,
     describe,
     environments_of,
     find_base,
@@ -60,8 +61,8 @@ from modelyard.images import (
     image_lock_key,
     keep_locks,
     platform_of,
-    steps_key,
 )
+from modelyard.packaging import Digests
 from modelyard.processes import Home, disk_errors
 from modelyard.store import RevisionRecord
 
@@ -92,6 +93,8 @@ class ImageMaker:
         self._building = ImageBuilding(host, preferred=settings.images.builder)
         self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
         self._nearest = Nearest()
+        self._limits = settings.snapshot
+        self._digests = Digests()
 
     async def build(
         self, revision: RevisionRecord, places: tuple[Candidate, ...], registry: Registry, on_line: OnLine
@@ -119,7 +122,8 @@ class ImageMaker:
             return _built(base.digest.removeprefix("sha256:"), image, base)
         records = uses.noted(RegistryLockRecords(registry))
         desk = Desk(self._home, records, wheel, on_line, frozen=revision.frozen)
-        solved = await self._solve(spec, platform, Errand(self._shelves(registry), desk))
+        context = Context(Path(revision.code_dir), revision.code_digest)
+        solved = await self._solve(spec, platform, Errand(self._shelves(registry), desk, context))
         found = await self._environment(solved, spec, registry, on_line, uses)
         base = await find_base(found.repository, found.manifest.digest, platform)
         image = await self._service(revision, base, found.repository, registry, wheel, on_line)
@@ -166,7 +170,7 @@ class ImageMaker:
                     place = named[0].registry.name
                     return Look(built.key, True, built.isolation, "a plugin's image", place=place)
                 desk = Desk(self._home, RegistryLockRecords(registry), wheel, lambda _: None, frozen=frozen)
-                errand = Errand(self._shelves(registry), desk, build=False)
+                errand = Errand(self._shelves(registry), desk, await self._context(spec), build=False)
                 solved = await self._solve(spec, platform, errand)
                 found = await find_image(solved.key, self._shelves(registry))
         except NotBuilt as error:
@@ -193,7 +197,16 @@ class ImageMaker:
                 place=spec.name,
                 remedy="`engine images why` says which image it is",
             )
-        return await self._solve(spec, platform, Errand(self._shelves(registry), desk, build=False))
+        errand = Errand(self._shelves(registry), desk, await self._context(spec), build=False)
+        return await self._solve(spec, platform, errand)
+
+    async def _context(self, spec: ServiceSpec) -> Context:
+        """Give the code's folder, and its digest where docker steps read it."""
+        environment, folder = spec.environment, Path(spec.code.source)
+        if not copies_files([*environment.docker_steps, environment.dockerfile or ""]):
+            return Context(folder, "")
+        code = await asyncio.to_thread(take_code, spec, self._limits, self._digests)
+        return Context(folder, code.digest)
 
     async def _below(
         self, revision: RevisionRecord, platform: Platform, registry: Registry
@@ -222,15 +235,14 @@ class ImageMaker:
         arrangement = await arrange_image(
             footing.inputs, footing.ground, wish(spec).isolation, desk=errand.desk
         )
-        steps = spec.environment.docker_steps
-        key = image_lock_key(footing.inputs.base, steps, arrangement.pips, conda=footing.conda_lock)
+        key = image_lock_key(footing.foundation, arrangement.pips)
         return Solved(footing, arrangement, key)
 
     async def _environment(
         self, solved: Solved, spec: ServiceSpec, registry: Registry, on_line: OnLine, uses: Uses
     ) -> Found:
         footing, pips = solved.footing, solved.arrangement.pips
-        below = _bases_of(solved, spec)
+        below = solved.footing.made
         taken = [
             (ENVIRONMENT_IMAGES, solved.key),
             (LOCKS, solved.key),
@@ -283,13 +295,6 @@ class ImageMaker:
 
     def _registry(self, name: str) -> Registry:
         return registry_named(self._host, name, place="images")
-
-
-def _bases_of(solved: Solved, spec: ServiceSpec) -> list[str]:
-    """Name the bases below an environment that the engine made, by their keys."""
-    base, steps, conda = solved.footing.inputs.base, spec.environment.docker_steps, solved.footing.conda_lock
-    with_steps = [steps_key(base, steps)] if steps else []
-    return with_steps + ([conda_key(base, steps, conda)] if conda else [])
 
 
 def platform_for(places: tuple[Candidate, ...]) -> Platform:

@@ -19,12 +19,11 @@ from modelyard.api import (
     NotFound,
     Registry,
     ServiceSpec,
-    SnapshotError,
-    SnapshotLimits,
     Target,
     Unavailable,
     UserError,
 )
+from modelyard.controller.artifacts.code import take_code
 from modelyard.controller.artifacts.environments import EnvironmentMaker
 from modelyard.controller.artifacts.images import ImageMaker
 from modelyard.controller.artifacts.library import LocalImages, Makers
@@ -43,7 +42,6 @@ from modelyard.packaging import (
     store_code,
     store_models,
     take_model,
-    take_snapshot,
 )
 from modelyard.processes import Home
 from modelyard.store import RevisionRecord
@@ -75,7 +73,7 @@ class LocalArtifacts:
         self, spec: ServiceSpec, target: Target, *, frozen: bool = False, recent: Sequence[str] = ()
     ) -> Inspection:
         """Look; change nothing."""
-        code = await asyncio.to_thread(_take_code, spec, self._limits, self._digests)
+        code = await asyncio.to_thread(take_code, spec, self._limits, self._digests)
         models = await self._take_models(spec)
         seen = await self._look(spec, target, frozen=frozen, recent=recent)
         return Inspection(
@@ -95,7 +93,7 @@ class LocalArtifacts:
         """Copy code and models by content, then into the registry."""
         async with self._trees:
             source = Path(spec.code.source)
-            code = await asyncio.to_thread(_take_code, spec, self._limits, self._digests)
+            code = await asyncio.to_thread(take_code, spec, self._limits, self._digests)
             tree = await asyncio.to_thread(materialise, source, code, self._home.snapshots)
             models = await self._take_models(spec)
             root, model_dir = await asyncio.to_thread(
@@ -182,15 +180,3 @@ def _remove_unlinked(blobs: Path) -> None:
     for blob in blobs.iterdir():
         if blob.stat().st_nlink == 1:
             blob.unlink(missing_ok=True)
-
-
-def _take_code(spec: ServiceSpec, limits: SnapshotLimits, digests: Digests) -> Snapshot:
-    code = take_snapshot(Path(spec.code.source), limits, digests=digests)
-    for needed in filter(None, (spec.code.entry, spec.code.sample)):
-        if not code.holds(needed):
-            raise SnapshotError(
-                f"{needed} is left out of the snapshot",
-                place=code.ignore_file or spec.code.source,
-                remedy=f"take the pattern that matches {needed} out of the ignore file",
-            )
-    return code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from modelyard.api import ModelyardError, Refusal, ServiceSpec, UserError
 from modelyard.containers import DaemonFacts
-from modelyard.control.isolating import EXTRA_REQUIREMENTS
 
 _LEAST_MEMORY_BYTES = 6 * 1024 * 1024
 """Docker's own least."""
@@ -18,12 +17,6 @@ def refusals(spec: ServiceSpec, *, plugin: str, system: str, is_local: bool) -> 
     resources = spec.resources
     memory, cores = resources.memory_limit_bytes, resources.cpu_limit_millicores
     asked = (
-        (
-            EXTRA_REQUIREMENTS in spec.environment.variables,
-            "extra_requirements_unsupported",
-            f"{EXTRA_REQUIREMENTS} installs packages at every start, and a container's disk is read-only",
-            "list the packages in environment.requirements: they become part of the image",
-        ),
         (
             memory is not None and memory < _LEAST_MEMORY_BYTES,
             "memory_limit_too_small",

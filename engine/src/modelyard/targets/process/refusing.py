@@ -17,6 +17,11 @@ def refusals(spec: ServiceSpec, *, plugin: str) -> tuple[Refusal, ...]:
             "docker_steps_unsupported",
             "the process target has no image to change",
         ),
+        (
+            environment.dockerfile,
+            "dockerfile_unsupported",
+            "the process target has no image that a Dockerfile could make",
+        ),
         (environment.base, "base_unsupported", "the process target runs no base image"),
     )
     return tuple(
