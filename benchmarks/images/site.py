@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -27,10 +30,10 @@ REQUIREMENTS = "pandas"
 
 @attrs.frozen
 class Site:
-    """The folder, and the addresses of the wheels, the registry and the daemon."""
+    """The folder, and the addresses of the package index, the registry and the daemon."""
 
     folder: Path
-    wheels: str
+    index: str
     lock: Path
     """Hashed pins of the environment, the server's own packages among them."""
     runtime: Path
@@ -87,7 +90,29 @@ def _download(folder: Path, runtime: Path) -> tuple[Path, Path]:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]
     subprocess.run([*pip, "--require-hashes", "-r", str(lock), "-d", str(wheels)], check=True)
     subprocess.run([*pip, "pip", "-d", str(folder / "pip")], check=True)
+    _list_as_index(wheels)
     return lock, wheels
+
+
+def _list_as_index(wheels: Path) -> None:
+    """Make a folder of wheels a package index that tells their metadata apart, as real ones do."""
+    for wheel in sorted(wheels.glob("*.whl")):
+        name = re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower()
+        folder = wheels / "simple" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        wheel.rename(folder / wheel.name)
+        with zipfile.ZipFile(folder / wheel.name) as archive:
+            (stored,) = [
+                one
+                for one in archive.namelist()
+                if one.endswith(".dist-info/METADATA") and one.count("/") == 1
+            ]
+            metadata = archive.read(stored)
+        (folder / f"{wheel.name}.metadata").write_bytes(metadata)
+        told = f"sha256={hashlib.sha256(metadata).hexdigest()}"
+        digest = hashlib.sha256((folder / wheel.name).read_bytes()).hexdigest()
+        link = f'<a href="{wheel.name}#sha256={digest}" data-core-metadata="{told}">{wheel.name}</a>'
+        (folder / "index.html").write_text(f"<!DOCTYPE html><html><body>{link}</body></html>")
 
 
 @contextlib.contextmanager
@@ -99,6 +124,6 @@ def _served(folder: Path) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/"
+            yield f"http://127.0.0.1:{server.server_address[1]}/simple/"
         finally:
             server.shutdown()

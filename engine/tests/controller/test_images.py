@@ -35,7 +35,7 @@ from modelyard.api import (
     Unavailable,
     UserError,
 )
-from modelyard.controller.artifacts import bases, images
+from modelyard.controller.artifacts import bases, images, services
 from modelyard.controller.artifacts.images import ImageMaker, platform_for
 from modelyard.controller.ports import Built
 from modelyard.environments import CondaLock, CondaPlatform, CondaSpec, Preinstalled
@@ -47,6 +47,7 @@ from modelyard.images import (
     Ground,
     ImageArrangement,
     Inputs,
+    Inside,
     ServiceParts,
     Shelves,
     describe,
@@ -106,6 +107,7 @@ class Yard:
     lines: list[str] = attrs.field(factory=list)
     parts: list[ServiceParts] = attrs.field(factory=list)
     grounds: list[Ground] = attrs.field(factory=list)
+    prepared: list[tuple[str, PurePosixPath]] = attrs.field(factory=list)
 
     def maker(self, settings: ImageSettings | None = None, **hooks: Any) -> ImageMaker:
         def hear(event: object) -> None:
@@ -157,8 +159,12 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yard:
         assert more["target"].name == parts.repository
         return Descriptor("manifest", SERVICE.digest, 1)
 
+    async def prepare_service(parts: ServiceParts, inside: Inside, **_: Any) -> None:
+        made.prepared.append((parts.name, inside.prefix))
+
     monkeypatch.setattr(images, "arrange_image", arrange)
-    monkeypatch.setattr(images, "build_service", build_service)
+    monkeypatch.setattr(services, "build_service", build_service)
+    monkeypatch.setattr(services, "prepare_service", prepare_service)
     monkeypatch.setattr(images, "bundled_runtime", lambda: None)
     monkeypatch.setattr(bases, "facts_of", facts_of)
     asyncio.run(put_image(made.registry, [layer({"a": b"a"})]))

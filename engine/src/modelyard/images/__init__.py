@@ -55,7 +55,7 @@ from modelyard.images.places import APPLICATION, CODE, CONDA, ENVIRONMENT, SCRIP
 from modelyard.images.platforms import platform_of
 from modelyard.images.reading import Seen, read_image
 from modelyard.images.references import Located, Reference, locate, parse_reference
-from modelyard.images.services import SERVICES, ServiceParts, Workshop, build_service
+from modelyard.images.services import SERVICES, ServiceParts, Workshop, build_service, prepare_service
 from modelyard.images.trees import list_files, list_tree
 
 __all__ = [
@@ -125,6 +125,7 @@ __all__ = [
     "parse_reference",
     "parts_of",
     "platform_of",
+    "prepare_service",
     "read_image",
     "steps_key",
     "why",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from modelyard.api import Artifact, Descriptor, StoreDamaged
@@ -34,12 +35,18 @@ async def assemble(
     what was packed before. Raises `ImageUnbuildable` when a file changed since it was listed.
     """
     await bring_layers(image.base, source, target, folder)
-    known = memo or NoMemo()
-    layers = [await _layer(addition, target, folder, known) for addition in image.additions]
+    layers = await store_layers(image.additions, target, folder, memo or NoMemo())
     content = write_config(image, layers)
     config = await target.registry.push_blob(target.name, content, CONFIG_TYPE)
     blobs = (*image.base.layers, *(layer.blob for layer in layers))
     return await target.registry.push(target.name, Artifact(CONFIG_TYPE, blobs, config=config), tag=tag)
+
+
+async def store_layers(
+    additions: Iterable[Addition], target: Repository, folder: Path, memo: LayerMemo
+) -> list[Layer]:
+    """Store layers in a repository and give what they became; those that are there already are not sent."""
+    return [await _layer(addition, target, folder, memo) for addition in additions]
 
 
 async def is_known(key: str, target: Repository, memo: LayerMemo) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from modelyard.api import BuildOrder, BuildSite, Descriptor, Maturity, PipLayer, Refusal
 from modelyard.environments import lay_out, lock_of
 from modelyard.images.assembling import assemble
+from modelyard.images.attesting import load_library
 from modelyard.images.bases import find_base
 from modelyard.images.billing import bill_order
 from modelyard.images.conda import conda_variables, lay_out_layer
@@ -44,6 +45,7 @@ class Assembler:
     async def build(self, order: BuildOrder, site: BuildSite) -> Descriptor:
         """Lay every environment out and put it on the base."""
         source = Repository(site.base, order.base.repository)
+        library = asyncio.create_task(asyncio.to_thread(load_library))  # while uv waits for the network
         base = await find_base(source, order.base.digest, order.platform)
         additions = [await _environment(layer, site) for layer in order.pips]
         labels, variables = dict(order.labels), dict[str, str]()
@@ -56,6 +58,7 @@ class Assembler:
         site.on_line(f"packing and pushing {len(image.additions)} layers on {base.name}")
         target = Repository(site.workspace, order.repository)
         manifest = await assemble(image, source=source, target=target, tag="", folder=site.folder)
+        await library
         await bill_order(order, manifest, base, source=source, target=target, folder=site.folder)
         return await _tag(manifest, target, order.tag)
 

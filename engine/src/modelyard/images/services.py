@@ -12,7 +12,7 @@ import attrs
 
 from modelyard.api import Descriptor, OnLine
 from modelyard.environments import RuntimeWheel, digest, lay_out, lock_of
-from modelyard.images.assembling import assemble, is_known
+from modelyard.images.assembling import assemble, is_known, store_layers
 from modelyard.images.descriptions import Inside, environments_of
 from modelyard.images.entries import Entry, Folder
 from modelyard.images.images import Addition, Base, Image, Part, Repository, Start
@@ -56,6 +56,17 @@ class Workshop:
     on_line: OnLine
 
 
+async def prepare_service(
+    parts: ServiceParts, inside: Inside, *, target: Repository, workshop: Workshop
+) -> None:
+    """Store the layers of a service's image while its environment is still being built; `inside` will be the server's.
+
+    They are remembered, so that `build_service` has nothing left to do but to name them.
+    """
+    additions = await _additions(parts, inside, target, workshop)
+    await store_layers(additions, target, workshop.folder, workshop.memo)
+
+
 async def build_service(
     parts: ServiceParts, base: Base, *, source: Repository, target: Repository, workshop: Workshop
 ) -> Descriptor:
@@ -64,11 +75,7 @@ async def build_service(
     `base` is an environment's image in `source`. The same parts give the same digest.
     """
     inside = next(one for one in environments_of(base) if one.serving)
-    additions = [
-        await _runtime(parts.runtime, inside, target, workshop),
-        *([_models(parts, parts.models)] if parts.models else []),
-        _code(parts),
-    ]
+    additions = await _additions(parts, inside, target, workshop)
     start = Start(entrypoint=(str(inside.prefix / "bin" / "python"), *_START), folder=str(CODE))
     image = Image(base, additions, parts.name, parts.code_digest, start)
     return await assemble(
@@ -79,6 +86,16 @@ async def build_service(
         folder=workshop.folder,
         memo=workshop.memo,
     )
+
+
+async def _additions(
+    parts: ServiceParts, inside: Inside, target: Repository, workshop: Workshop
+) -> list[Addition]:
+    return [
+        await _runtime(parts.runtime, inside, target, workshop),
+        *([_models(parts, parts.models)] if parts.models else []),
+        _code(parts),
+    ]
 
 
 def _code(parts: ServiceParts) -> Addition:

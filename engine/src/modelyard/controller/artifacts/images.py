@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import platform as machine
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,10 +30,11 @@ from modelyard.controller.artifacts.extras import with_extra_requirements
 from modelyard.controller.artifacts.looks import LOOK_SECONDS, Look, postponed
 from modelyard.controller.artifacts.nearest import Nearest
 from modelyard.controller.artifacts.registries import registry_named
+from modelyard.controller.artifacts.services import ServiceImages
 from modelyard.controller.artifacts.trusting import Trust
 from modelyard.controller.artifacts.uses import Leasing, Uses
 from modelyard.controller.ports import Built, OnLine
-from modelyard.environments import LOCKS, RegistryLockRecords, RuntimeWheel, bundled_runtime
+from modelyard.environments import LOCKS, RegistryLockRecords, bundled_runtime
 from modelyard.host import Host
 from modelyard.images import (
     BASE_IMAGES,
@@ -43,16 +43,11 @@ from modelyard.images import (
     SCRIPT_ENVIRONMENT,
     Base,
     Desk,
-    FolderMemo,
     Found,
     ImageArrangement,
     Repository,
-    ServiceParts,
     Shelves,
-    Workshop,
     arrange_image,
-    bill_service,
-    build_service,
     copies_files,
     describe,
     environments_of,
@@ -63,7 +58,7 @@ from modelyard.images import (
     platform_of,
 )
 from modelyard.packaging import Digests
-from modelyard.processes import Home, disk_errors
+from modelyard.processes import Home
 from modelyard.store import RevisionRecord
 
 ARCHITECTURE = "kubernetes.io/arch"
@@ -92,6 +87,7 @@ class ImageMaker:
         self._trust = Trust(settings.images)
         self._building = ImageBuilding(host, preferred=settings.images.builder)
         self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
+        self._services = ServiceImages(home, self._trust)
         self._nearest = Nearest()
         self._limits = settings.snapshot
         self._digests = Digests()
@@ -114,19 +110,23 @@ class ImageMaker:
     ) -> Built:
         spec = await _whole(revision.spec, Path(revision.code_dir))
         wheel = await asyncio.to_thread(bundled_runtime)
+        making = self._services.making(revision, registry, wheel, on_line)
         named = await self._named(spec, platform)
         if named is not None:
             source, base = named
             on_line(f"a plugin names the image {source.name}@{base.digest[:19]}")
-            image = await self._service(revision, base, source, registry, wheel, on_line)
+            async with making:
+                image = await making.build(base, source)
             return _built(base.digest.removeprefix("sha256:"), image, base)
         records = uses.noted(RegistryLockRecords(registry))
         desk = Desk(self._home, records, wheel, on_line, frozen=revision.frozen)
         context = Context(Path(revision.code_dir), revision.code_digest)
         solved = await self._solve(spec, platform, Errand(self._shelves(registry), desk, context))
-        found = await self._environment(solved, spec, registry, on_line, uses)
-        base = await find_base(found.repository, found.manifest.digest, platform)
-        image = await self._service(revision, base, found.repository, registry, wheel, on_line)
+        async with making:
+            making.prepare(solved.arrangement.pips)
+            found = await self._environment(solved, spec, registry, on_line, uses)
+            base = await find_base(found.repository, found.manifest.digest, platform)
+            image = await making.build(base, found.repository)
         why = wish(spec).why or solved.arrangement.why
         return attrs.evolve(_built(solved.key, image, base), isolation_why=why)
 
@@ -134,18 +134,10 @@ class ImageMaker:
         self, revision: RevisionRecord, places: tuple[Candidate, ...], registry: Registry
     ) -> None:
         """Keep the bill of materials of a revision's image beside it, unless it is there already."""
-        image = revision.image
-        if image is None:
-            return
-        platform = platform_for(places)
-        below = await self._below(revision, platform, registry)
-        if below is None:
-            return  # its environment's image was removed meanwhile: nothing tells any more what is in it
-        source, base = below
-        target = Repository(self._registry(image.registry), image.repository)
-        manifest = await target.registry.resolve(image.repository, image.digest)
-        wheel = await asyncio.to_thread(bundled_runtime)
-        await bill_service(manifest, base, wheel, source=source, target=target)
+        below = await self._below(revision, platform_for(places), registry)
+        if below is not None and revision.image is not None:
+            source, base = below
+            await self._services.attest(revision.image, base, source, self._registry(revision.image.registry))
 
     async def look(
         self,
@@ -267,28 +259,6 @@ class ImageMaker:
             await self._trust.verify(image, found.repository.registry)
         return found
 
-    async def _service(
-        self,
-        revision: RevisionRecord,
-        base: Base,
-        source: Repository,
-        registry: Registry,
-        wheel: RuntimeWheel,
-        on_line: OnLine,
-    ) -> ImageRef:
-        parts = parts_of(revision, wheel)
-        target = Repository(registry, parts.repository)
-        work = self._home.cache / "images"
-        with disk_errors(work):
-            work.mkdir(parents=True, exist_ok=True)
-            folder = tempfile.TemporaryDirectory(dir=work, prefix="service-")
-        with folder as name:
-            workshop = Workshop(FolderMemo(self._home.cache / "layers"), Path(name), on_line)
-            manifest = await build_service(parts, base, source=source, target=target, workshop=workshop)
-        await self._trust.sign(manifest, target)
-        on_line(f"image {target.name}@{manifest.digest[:19]}")
-        return ImageRef(registry.name, target.name, manifest.digest)
-
     def _shelves(self, registry: Registry) -> Shelves:
         shared = tuple(self._registry(name) for name in self._shared)
         return Shelves(registry, shared, self._home.cache / "images")
@@ -301,20 +271,6 @@ def platform_for(places: tuple[Candidate, ...]) -> Platform:
     """Give the platform of the places where replicas could run, the first that says what it is."""
     said = [one.labels[ARCHITECTURE] for one in places if ARCHITECTURE in one.labels]
     return platform_of(said[0] if said else machine.machine())
-
-
-def parts_of(revision: RevisionRecord, wheel: RuntimeWheel) -> ServiceParts:
-    """Put together what a revision's image holds."""
-    models = zip(revision.spec.models, revision.model_digests, strict=True)
-    return ServiceParts(
-        name=revision.service,
-        revision=revision.number,
-        code=Path(revision.code_dir),
-        code_digest=revision.code_digest,
-        models=Path(revision.models_root) if revision.models_root else None,
-        model_names=tuple(f"{one.folder}/{Path(one.path).name}={digest}" for one, digest in models),
-        runtime=wheel,
-    )
 
 
 async def _whole(spec: ServiceSpec, code: Path) -> ServiceSpec:

@@ -6,7 +6,7 @@ May import `environments`, `api` and the values of `images`.
 """
 
 from modelyard.images.attesting.attaching import BILL_TYPE, attach_sbom, read_sboms
-from modelyard.images.attesting.bills import Bill, CondaPackage, ImageName, write_sbom
+from modelyard.images.attesting.bills import Bill, CondaPackage, ImageName, load_library, write_sbom
 from modelyard.images.attesting.keys import SigningKey, TrustedKey, read_signing_key, read_trusted_keys
 from modelyard.images.attesting.merging import with_parts_of
 from modelyard.images.attesting.payloads import signature_tag
@@ -21,6 +21,7 @@ __all__ = [
     "SigningKey",
     "TrustedKey",
     "attach_sbom",
+    "load_library",
     "read_sboms",
     "read_signing_key",
     "read_trusted_keys",

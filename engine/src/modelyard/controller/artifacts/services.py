@@ -1,0 +1,123 @@
+"""The image of a service: its layers are stored while its environment is built, and named when that is there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from modelyard.api import ImageRef, PipLayer, Registry
+from modelyard.controller.artifacts.trusting import Trust
+from modelyard.controller.ports import OnLine
+from modelyard.environments import RuntimeWheel, bundled_runtime
+from modelyard.images import (
+    Base,
+    FolderMemo,
+    Inside,
+    Repository,
+    ServiceParts,
+    Workshop,
+    bill_service,
+    build_service,
+    prepare_service,
+)
+from modelyard.processes import Home, disk_errors
+from modelyard.store import RevisionRecord
+
+
+@attrs.frozen
+class ServiceImages:
+    """Makes the images of services, signs them, and says what they are made of."""
+
+    home: Home
+    trust: Trust
+
+    def making(
+        self, revision: RevisionRecord, registry: Registry, wheel: RuntimeWheel, on_line: OnLine
+    ) -> Making:
+        """Begin to make a revision's image; what is returned is a context manager."""
+        return Making(self, parts_of(revision, wheel), registry, on_line)
+
+    async def attest(self, image: ImageRef, base: Base, source: Repository, registry: Registry) -> None:
+        """Keep the bill of materials of an image on a base beside it, unless it is there already."""
+        target = Repository(registry, image.repository)
+        manifest = await registry.resolve(image.repository, image.digest)
+        wheel = await asyncio.to_thread(bundled_runtime)
+        await bill_service(manifest, base, wheel, source=source, target=target)
+
+
+@attrs.define
+class Making:
+    """One image being made. At the end of its block nothing of it is left on disk, and nothing runs any more."""
+
+    images: ServiceImages
+    parts: ServiceParts
+    registry: Registry
+    on_line: OnLine
+    _stack: contextlib.ExitStack = attrs.field(factory=contextlib.ExitStack, init=False)
+    _workshop: Workshop | None = attrs.field(default=None, init=False)
+    _prepared: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+
+    async def __aenter__(self) -> Self:
+        work = self.images.home.cache / "images"
+        with disk_errors(work):
+            work.mkdir(parents=True, exist_ok=True)
+            folder = tempfile.TemporaryDirectory(dir=work, prefix="service-")
+        memo = FolderMemo(self.images.home.cache / "layers")
+        self._workshop = Workshop(memo, Path(self._stack.enter_context(folder)), self.on_line)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._prepared is not None:
+            self._prepared.cancel()
+            await asyncio.gather(self._prepared, return_exceptions=True)
+        await asyncio.to_thread(self._stack.close)
+
+    def prepare(self, pips: Sequence[PipLayer]) -> None:
+        """Store the layers of the service meanwhile; `pips` are what its environment's image will hold."""
+        server = next(one for one in pips if one.serving)
+        inside = Inside(server.prefix, server.python, serving=True)
+        work = prepare_service(self.parts, inside, target=self._target, workshop=self._shop)
+        self._prepared = asyncio.create_task(work, name=f"layers of {self.parts.name}")
+
+    async def build(self, base: Base, source: Repository) -> ImageRef:
+        """Put the image together on its environment's, and sign it."""
+        if self._prepared is not None:
+            await self._prepared
+        manifest = await build_service(
+            self.parts, base, source=source, target=self._target, workshop=self._shop
+        )
+        await self.images.trust.sign(manifest, self._target)
+        self.on_line(f"image {self._target.name}@{manifest.digest[:19]}")
+        return ImageRef(self.registry.name, self._target.name, manifest.digest)
+
+    @property
+    def _target(self) -> Repository:
+        return Repository(self.registry, self.parts.repository)
+
+    @property
+    def _shop(self) -> Workshop:
+        assert self._workshop is not None  # noqa: S101  the block was entered
+        return self._workshop
+
+
+def parts_of(revision: RevisionRecord, wheel: RuntimeWheel) -> ServiceParts:
+    """Put together what a revision's image holds."""
+    models = zip(revision.spec.models, revision.model_digests, strict=True)
+    return ServiceParts(
+        name=revision.service,
+        revision=revision.number,
+        code=Path(revision.code_dir),
+        code_digest=revision.code_digest,
+        models=Path(revision.models_root) if revision.models_root else None,
+        model_names=tuple(f"{one.folder}/{Path(one.path).name}={digest}" for one, digest in models),
+        runtime=wheel,
+    )
