@@ -8,7 +8,7 @@ EDITABLE := $(addprefix -e ,$(MEMBERS))
 PYTEST := .venv/bin/python -m pytest
 PYTEST_RUNTIME := cd runtime && ../.venv-runtime/bin/python -m pytest
 
-.PHONY: help demo digits-model demo-down test fuzz test-runtime test-engine test-slow lint types imports docs packaging lock clean
+.PHONY: help demo digits-model demo-down test fuzz test-runtime test-engine test-images test-slow lint types imports docs packaging lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -95,6 +95,12 @@ test-engine: .venv/bundled .venv-runtime/ready
 test-slow: .venv/bundled .venv-runtime/ready ## The slow ones: packaging from built wheels, the tutorial, faults under load
 	$(PYTEST_RUNTIME) tests -c ../pyproject.toml --rootdir=.. -m slow || test $$? -eq 5
 	$(PYTEST) -m slow
+
+IMAGE_TESTS := engine/tests/images engine/tests/containers engine/tests/environments/conda engine/tests/targets/docker \
+  engine/tests/controller plugins/registry tests/integration tests/fault/test_images.py \
+  tests/e2e/test_docker.py tests/e2e/test_images.py tests/e2e/test_registry_server.py
+test-images: .venv/bundled .venv-runtime/ready ## All of images, registries and Docker; as root it starts dockerd and a registry itself
+	$(PYTEST) -m "not gpu" $(IMAGE_TESTS)
 
 # An environment of its own: atheris instruments byte code and has wheels for few Pythons.
 .venv-fuzz/ready: .venv/ready runtime/tests/fuzz/requirements.txt
