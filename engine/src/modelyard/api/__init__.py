@@ -21,6 +21,7 @@ from modelyard.api.devices import (
     DeviceHealth,
     DeviceRequest,
 )
+from modelyard.api.engine_images import EngineImage, EngineImageOrder
 from modelyard.api.errors import (
     Conflict,
     DeployFailed,
@@ -67,6 +68,7 @@ from modelyard.api.plugins import (
     PluginRecord,
     PluginState,
 )
+from modelyard.api.progress import Progress
 from modelyard.api.refusals import (
     Refusal,
 )
@@ -159,6 +161,8 @@ __all__ = [
     "DeviceGrant",
     "DeviceHealth",
     "DeviceRequest",
+    "EngineImage",
+    "EngineImageOrder",
     "EngineSettings",
     "EngineStatus",
     "EnvironmentSpec",
@@ -193,6 +197,7 @@ __all__ = [
     "PluginSettings",
     "PluginState",
     "ProbeSpec",
+    "Progress",
     "Refusal",
     "Refused",
     "Registry",

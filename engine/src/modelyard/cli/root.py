@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "scale": ("deploying:scale", "Change how many replicas a service may have."),
     "rollback": ("deploying:rollback", "Go back to an earlier revision."),
     "delete": ("deploying:delete", "Drain a service and remove everything it made."),
+    "image": ("engine_image:image", "Build the engine's own image."),
     "plugins": ("machine:plugins", "List plugins, and why one is broken."),
     "devices": ("machine:devices", "List this machine's devices and their health."),
     "doctor": ("machine:doctor", "Check what this machine can do, and how to mend it."),

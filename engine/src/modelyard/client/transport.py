@@ -53,13 +53,23 @@ class Transport:
             return wire.load(kind, answer.content or b"null")
 
     def stream(
-        self, kind: type[T], path: str, *, params: Mapping[str, str] | None = None
+        self,
+        kind: type[T],
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        method: str = "GET",
+        body: object = None,
     ) -> Iterator[T | None]:
         """Yield the values of a stream as they come, None for each sign of life between them."""
         import httpx
 
+        content = None if body is None else wire.dump(body)
         patience = httpx.Timeout(self._timeout_seconds, read=STREAM_SILENCE_SECONDS)
-        with self._translated(), self._open().stream("GET", path, params=params, timeout=patience) as answer:
+        with (
+            self._translated(),
+            self._open().stream(method, path, params=params, content=content, timeout=patience) as answer,
+        ):
             if answer.status_code >= _ERROR_STATUS:
                 self._raise_for(answer.status_code, answer.read())
             for line in answer.iter_lines():

@@ -13,6 +13,8 @@ import attrs
 from modelyard.api import (
     Conflict,
     Device,
+    EngineImage,
+    EngineImageOrder,
     EngineSettings,
     EngineStatus,
     Finding,
@@ -25,6 +27,7 @@ from modelyard.api import (
     Plan,
     Planned,
     PluginRecord,
+    Progress,
     Refused,
     ScalingRecord,
     Secret,
@@ -250,6 +253,10 @@ class Controller:
     async def cancel(self, operation_id: str) -> Operation:
         """Stop an operation and take back what it did. Raises `Conflict` when it is too late."""
         return await self._crew.operations.cancel(operation_id)
+
+    def build_engine_image(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
+        """Build the engine's own image; whoever stops listening stops the work."""
+        return self._crew.parts.engine_images.build(order)
 
     # --- keys --------------------------------------------------------------------------------
 

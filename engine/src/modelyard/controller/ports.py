@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 import attrs
 
-from modelyard.api import EnvironmentSpec, ImageRef, ServiceSpec, Target
+from modelyard.api import (
+    EngineImage,
+    EngineImageOrder,
+    EnvironmentSpec,
+    ImageRef,
+    Progress,
+    ServiceSpec,
+    Target,
+)
 from modelyard.router import LoadReport, RouterState, XdsStatus
 from modelyard.store import RevisionRecord
 
@@ -82,6 +90,14 @@ class Artifacts(Protocol):
         ...
 
 
+class EngineImageBuilds(Protocol):
+    """The engine's own image."""
+
+    def build(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
+        """Tell each step, and last the image; whoever stops listening stops the work. Idempotent."""
+        ...
+
+
 class Xds(Protocol):
     """The router's control plane."""
 
@@ -129,6 +145,7 @@ class Parts:
     """Everything outside the controller that it works with. `xds` is made with where load reports go."""
 
     artifacts: Artifacts
+    engine_images: EngineImageBuilds
     xds: Callable[[Callable[[LoadReport], None]], Xds]
     router: Router
     clock: Callable[[], float]

@@ -23,6 +23,14 @@ from modelyard.environments.conda import (
     solve_conda,
 )
 from modelyard.environments.contents import Package, list_installed, list_packages
+from modelyard.environments.distributions import (
+    Gathered,
+    WheelFile,
+    gather_folder,
+    gather_installed,
+    read_wheel,
+    requirements_of,
+)
 from modelyard.environments.for_bases import no_lock, recorded_lock, solve_for_base
 from modelyard.environments.interpreters import Interpreter, find_interpreter
 from modelyard.environments.keys import (
@@ -49,6 +57,7 @@ __all__ = [
     "CondaPlatform",
     "CondaSettings",
     "CondaSpec",
+    "Gathered",
     "Interpreter",
     "Lock",
     "LockRecords",
@@ -58,6 +67,7 @@ __all__ = [
     "RegistryLockRecords",
     "RuntimeWheel",
     "Shelf",
+    "WheelFile",
     "arrange",
     "build",
     "bundled_runtime",
@@ -70,6 +80,8 @@ __all__ = [
     "ensure",
     "explain_miss",
     "find_interpreter",
+    "gather_folder",
+    "gather_installed",
     "is_built",
     "lay_out",
     "lay_out_conda",
@@ -86,7 +98,9 @@ __all__ = [
     "python_of",
     "read_pins",
     "read_settings",
+    "read_wheel",
     "recorded_lock",
+    "requirements_of",
     "solve",
     "solve_conda",
     "solve_for_base",

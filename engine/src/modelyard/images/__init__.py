@@ -19,6 +19,7 @@ from modelyard.images.descriptions import (
     environments_of,
     inputs_of,
 )
+from modelyard.images.engines import ENGINES, EngineParts, build_engine
 from modelyard.images.environments import Assembler
 from modelyard.images.images import Addition, Base, Image, Part, Repository, Start
 from modelyard.images.keys import Inputs, conda_key, image_lock_key, image_spec_key, steps_key, why
@@ -28,12 +29,14 @@ from modelyard.images.lookup import (
     ENVIRONMENT_IMAGES,
     Found,
     Shelves,
+    emptied,
     find_image,
     find_or_build,
 )
 from modelyard.images.memos import FolderMemo, LayerMemo
-from modelyard.images.places import APPLICATION, CODE, CONDA, ENVIRONMENT, SCRIPT_ENVIRONMENT
+from modelyard.images.places import APPLICATION, CODE, CONDA, ENGINE, ENVIRONMENT, SCRIPT_ENVIRONMENT
 from modelyard.images.platforms import platform_of
+from modelyard.images.pythons import choose_python
 from modelyard.images.references import Located, Reference, locate, parse_reference
 from modelyard.images.services import SERVICES, ServiceParts, Workshop, build_service
 from modelyard.images.trees import list_files, list_tree
@@ -44,6 +47,8 @@ __all__ = [
     "CODE",
     "CONDA",
     "CONDA_IMAGES",
+    "ENGINE",
+    "ENGINES",
     "ENVIRONMENT",
     "ENVIRONMENT_IMAGES",
     "KEY",
@@ -55,6 +60,7 @@ __all__ = [
     "BaseFacts",
     "CondaFacts",
     "Desk",
+    "EngineParts",
     "FolderMemo",
     "Found",
     "Ground",
@@ -73,10 +79,13 @@ __all__ = [
     "Workshop",
     "arrange_image",
     "assemble",
+    "build_engine",
     "build_service",
+    "choose_python",
     "conda_key",
     "conda_of",
     "describe",
+    "emptied",
     "environments_of",
     "facts_of",
     "find_base",
