@@ -11,6 +11,8 @@ import attrs
 import pytest
 from modelyard.api import (
     Device,
+    EngineImage,
+    EngineImageOrder,
     EngineStatus,
     Finding,
     KeyPair,
@@ -22,6 +24,7 @@ from modelyard.api import (
     Plan,
     PluginRecord,
     PluginState,
+    Progress,
     Replica,
     ReplicaPhase,
     Revision,
@@ -66,6 +69,26 @@ VIEW = ServiceView(
     revisions=(Revision(2, 1.5, "sha256:aa", "key", ("sha256:bb",), "serving"),),
     settings=(Setting("request.timeout", "60s", "default"),),
     tags={"team": "vision"},
+)
+
+
+ENGINE_IMAGE = EngineImage(
+    registry="company",
+    repository="images/engine",
+    tag="0.1.0",
+    digest="sha256:aa",
+    address="registry.example/images/engine@sha256:aa",
+    version="0.1.0",
+    revision="abc123",
+    platform="linux/amd64",
+    base="python:3.11",
+    base_digest="sha256:bb",
+    python="3.11.7",
+    wheels=("modelyard-0.1.0-py3-none-any.whl",),
+    left_out=("acme: why",),
+    packages=52,
+    environment_key="cc",
+    environment_found=True,
 )
 
 
@@ -161,6 +184,18 @@ class FakeEngine:
     def plugins(self) -> tuple[PluginRecord, ...]:
         self._note("plugins")
         return (PluginRecord("cpu", "modelyard-cpu", "0.1", 1, PluginState.BROKEN, reason="why"),)
+
+    async def build_engine_image(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
+        self._note("build_engine_image", order)
+        try:
+            yield Progress("7 wheels")
+            if order.tag == "endless":
+                await asyncio.Event().wait()
+            if order.tag == "gone":
+                return
+            yield Progress(result=attrs.evolve(ENGINE_IMAGE, tag=order.tag))
+        finally:
+            self.abandoned.set()
 
     async def devices(self) -> tuple[Device, ...]:
         self._note("devices")

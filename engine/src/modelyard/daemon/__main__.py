@@ -56,14 +56,15 @@ def settings_with(
 
 def _serve(home: Home, given: argparse.Namespace) -> None:
     home.create()
-    configure(LogSettings(file=home.logs / "controller.log"))
+    stream = sys.stderr if given.contained else None
+    configure(LogSettings(file=home.logs / "controller.log", stream=stream))
     settings = settings_with(
         read_settings(home.settings_file),
         address=given.router_address,
         port=given.router_port,
         strict=given.strict_plugins,
     )
-    asyncio.run(_serve_until_signal(home, settings, STOP_ALL if given.stop_all else LEAVE_RUNNING))
+    asyncio.run(_serve_until_signal(home, settings, STOP_ALL if given.contained else LEAVE_RUNNING))
 
 
 async def _serve_until_signal(home: Home, settings: EngineSettings, request: ShutdownRequest) -> None:
@@ -106,9 +107,10 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--router-port", type=int)
     serving.add_argument("--strict-plugins", action="store_true")
     serving.add_argument(
-        "--stop-all",
+        "--contained",
         action="store_true",
-        help="a signal stops the router and the replicas too, as where nothing outlives this process",
+        help="as in a container, which ends with this process: a signal stops the router and the replicas too,"
+        " and stderr has the log besides the file",
     )
     report = commands.add_parser("report", help="ask plugins once and write the answer to a file")
     report.add_argument("what", choices=sorted(REPORTS))

@@ -72,7 +72,7 @@ def start_of(inside: Inside, base: Base) -> Start:
     """
     python, programs = str(inside.prefix / "bin" / "python"), inside.prefix / "bin"
     first = inside.prefix / "lib" / f"python{inside.python.minor}" / "site-packages" / _FIRST
-    serve = (python, "-I", "-m", "modelyard.daemon", "serve", "--stop-all", "--router-address", _EVERYWHERE)
+    serve = (python, "-I", "-m", "modelyard.daemon", "serve", "--contained", "--router-address", _EVERYWHERE)
     return Start(
         entrypoint=(python, "-I", "-S", str(first), *serve),
         variables={

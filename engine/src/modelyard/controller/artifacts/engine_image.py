@@ -98,8 +98,9 @@ class EngineImages:
         asked.say(f"{len(gathered.wheels)} wheels of modelyard {gathered.version}")
         for one in gathered.left_out:
             asked.say(f"left out: {one}")
+        tag = _tag(asked.order.tag, gathered.version)
         solved = await self._solve(asked, gathered)
-        image = await self._outlook(asked, gathered, solved)
+        image = await self._outlook(asked, gathered, solved, tag)
         if asked.order.dry_run:
             return image
         before = await _digest(asked.target, ENGINES, image.tag)
@@ -137,11 +138,10 @@ class EngineImages:
         pip = PipLayer(ENGINE, python, lock, serving=False)
         return _Solved(footing, inputs, pip, image_lock_key(inputs.base, (), [pip]))
 
-    async def _outlook(self, asked: _Asked, gathered: Gathered, solved: _Solved) -> EngineImage:
+    async def _outlook(self, asked: _Asked, gathered: Gathered, solved: _Solved, tag: str) -> EngineImage:
         """Say what a build would make."""
         found = await find_image(solved.key, self._shelves(asked.workspace))
         address = asked.target.address(ENGINES)
-        tag = _tag(asked.order.tag, gathered.version)
         return EngineImage(
             registry=asked.target.name,
             repository=ENGINES,
