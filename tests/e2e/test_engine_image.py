@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -22,13 +24,16 @@ from modelyard.containers import open_archive
 from modelyard.targets.docker.bringing import describe
 from modelyard_registry.layout import OciLayoutRegistry
 
+from plugins.registry.tests.distribution.real import needs_registry, running
 from tests.conftest import ROOT, Answer, RunningEngine, engine_at, until
+from tests.e2e.test_documentation import Command, File, Reader, shown
 from tests.testbed.docker_daemon import docker_client
 from tests.testbed.machine_base import REPOSITORY, TAG, MachineBase
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 BASE = f"oci-layout/{REPOSITORY}:{TAG}"
 NAME = "images/engine"
+SERVER = "registry.example:5000"
 LOADED = "modelyard/engine:tested"
 HOME = "/var/lib/modelyard"
 TEMPORARY = {"/tmp": ""}  # noqa: S108  a place in the container
@@ -75,6 +80,17 @@ def client(built: Built, docker_address: str) -> Iterator[Any]:
     yield client
     client.images.remove(loaded.id, force=True)
     client.close()
+
+
+def install_wheels(wheels: Path, folder: Path) -> None:
+    """Install a release into a new environment, what it needs coming from the cache alone."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pins = folder.with_name("pins.txt")
+    pinned = re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?(==[^\s;\\]+)", lock, re.MULTILINE)
+    pins.write_text("\n".join(name + version for name, version in pinned))
+    pip = [uv.find_uv_bin(), "pip", "install", "--quiet", "--offline", "--python", folder / "bin" / "python"]
+    subprocess.run([uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, folder], check=True)
+    subprocess.run([*pip, "--constraint", pins, *sorted(wheels.glob("*.whl"))], check=True)
 
 
 async def _write(built: Built, file: Any) -> None:
@@ -157,6 +173,33 @@ def test_a_second_build_changes_nothing_and_a_dry_run_says_so(built: Built):
     assert "not built" in dry.out
 
 
+def test_an_installed_engine_makes_the_very_image_that_its_wheels_make(built: Built, tmp_path: Path):
+    bare = tmp_path / "venv"
+    install_wheels(built.wheels, bare)
+
+    def command(*arguments: str) -> str:
+        done = subprocess.run(
+            [bare / "bin" / "engine", *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=built.engine.environment,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert built.engine.cli("down").code == 0
+    try:
+        command("up")
+        said = json.loads(command("image", "build", "--base", BASE, "--revision", "abc123", "--json"))
+        command("down")
+    finally:
+        built.engine.up()
+    assert said["digest"] == built.said["digest"]
+    assert (said["wheels"], said["left_out"]) == (built.said["wheels"], [])
+
+
 def test_the_command_is_on_the_path_of_a_read_only_container(client: Any):
     said = client.containers.run(
         LOADED,
@@ -213,3 +256,38 @@ def router(container: Any) -> int | None:
     said = json.loads(execute(container, "/opt/modelyard/engine/bin/python", "-c", STATUS))
     pid: int | None = said["router"]["pid"]
     return pid
+
+
+@needs_registry
+@pytest.mark.skipif(shutil.which("docker") is None, reason="needs docker, the command that the page shows")
+def test_the_how_to_works_from_a_registry_server_to_a_container(
+    built: Built, docker_address: str, environments: Path, tmp_path: Path
+):
+    folder = Path(tempfile.mkdtemp(prefix="my-", dir="/tmp"))
+    with (
+        contextlib.closing(docker_client(docker_address)) as client,
+        running(tmp_path / "server") as real,
+        engine_at(folder / "home", environments) as engine,
+    ):
+        engine.environment["DOCKER_HOST"] = docker_address
+        settings = engine.home.settings_file
+        settings.write_text(f"{settings.read_text()}images: {{base: '{BASE}'}}\n")
+        # what this engine would build first, the other one has built
+        shutil.copytree(built.engine.home.registry, engine.home.registry)
+        (tmp_path / "dist").symlink_to(built.wheels)
+        reader = Reader(engine, tmp_path)
+        try:
+            for step in shown(ROOT / "docs" / "how-to" / "build-the-engines-image.md"):
+                if isinstance(step, File):
+                    (engine.folder / step.path).write_text(step.content.replace(SERVER, real.host))
+                elif step.line != "make packaging":  # which is how these wheels were built
+                    line = step.line.replace(SERVER, real.host).replace(
+                        "--publish 8484:8484", "--network none"
+                    )
+                    reader.run(Command(line, step.expected))
+            assert client.containers.get("engine").wait()["StatusCode"] == 0
+        finally:
+            client.containers.get("engine").remove(force=True)
+            client.volumes.get("engine").remove()
+            client.images.remove(f"{real.host}/team/{NAME}:{__version__}", force=True)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,10 @@ import attrs
 import pytest
 from modelyard.api import EngineImage, EngineImageOrder, Progress
 
-from engine.tests.cli.test_commands import Run, run  # noqa: F401  a fixture
+from engine.tests.cli import test_commands
+from engine.tests.cli.test_commands import Run
+
+run = test_commands.run  # a fixture
 
 MADE = EngineImage(
     registry="company",

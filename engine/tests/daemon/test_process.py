@@ -64,8 +64,12 @@ def test_in_a_container_a_signal_ends_the_router_too_and_the_log_is_seen(home: H
     _, told = daemon.communicate(timeout=SECONDS)
     assert daemon.returncode == 0
     assert not os.path.exists(f"/proc/{router}")  # noqa: PTH110  no file of ours
-    assert json.loads(told.splitlines()[-1])["event"] == "stopped"
-    assert told == (home.logs / "controller.log").read_bytes()
+    seen, kept = (
+        [json.loads(line)["event"] for line in text.splitlines()]
+        for text in (told, (home.logs / "controller.log").read_bytes())
+    )
+    assert seen == kept
+    assert seen[-1] == "stopped"
 
 
 # httpx leaves its socket open when the controller dies between our knock and its connect.
