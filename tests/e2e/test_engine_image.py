@@ -27,7 +27,7 @@ from modelyard_registry.layout import OciLayoutRegistry
 from plugins.registry.tests.distribution.real import needs_registry, running
 from tests.conftest import ROOT, Answer, RunningEngine, engine_at, until
 from tests.e2e.test_documentation import Command, File, Reader, shown
-from tests.testbed.docker_daemon import docker_client
+from tests.testbed.docker_daemon import docker_client, own_daemon
 from tests.testbed.machine_base import REPOSITORY, TAG, MachineBase
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -261,33 +261,27 @@ def router(container: Any) -> int | None:
 @needs_registry
 @pytest.mark.skipif(shutil.which("docker") is None, reason="needs docker, the command that the page shows")
 def test_the_how_to_works_from_a_registry_server_to_a_container(
-    built: Built, docker_address: str, environments: Path, tmp_path: Path
+    built: Built, home_folder: Path, environments: Path, tmp_path: Path
 ):
-    folder = Path(tempfile.mkdtemp(prefix="my-", dir="/tmp"))
     with (
-        contextlib.closing(docker_client(docker_address)) as client,
+        own_daemon() as daemon,  # the page's names may be somebody's in another
+        contextlib.closing(docker_client(daemon.address)) as client,
         running(tmp_path / "server") as real,
-        engine_at(folder / "home", environments) as engine,
+        engine_at(home_folder / "home", environments) as engine,
     ):
-        engine.environment["DOCKER_HOST"] = docker_address
+        engine.environment["DOCKER_HOST"] = daemon.address
         settings = engine.home.settings_file
         settings.write_text(f"{settings.read_text()}images: {{base: '{BASE}'}}\n")
         # what this engine would build first, the other one has built
         shutil.copytree(built.engine.home.registry, engine.home.registry)
         (tmp_path / "dist").symlink_to(built.wheels)
         reader = Reader(engine, tmp_path)
-        try:
-            for step in shown(ROOT / "docs" / "how-to" / "build-the-engines-image.md"):
-                if isinstance(step, File):
-                    (engine.folder / step.path).write_text(step.content.replace(SERVER, real.host))
-                elif step.line != "make packaging":  # which is how these wheels were built
-                    line = step.line.replace(SERVER, real.host).replace(
-                        "--publish 8484:8484", "--network none"
-                    )
-                    reader.run(Command(line, step.expected))
-            assert client.containers.get("engine").wait()["StatusCode"] == 0
-        finally:
-            client.containers.get("engine").remove(force=True)
-            client.volumes.get("engine").remove()
-            client.images.remove(f"{real.host}/team/{NAME}:{__version__}", force=True)
-    shutil.rmtree(folder, ignore_errors=True)
+        for step in shown(ROOT / "docs" / "how-to" / "build-the-engines-image.md"):
+            if isinstance(step, File):
+                (engine.folder / step.path).write_text(step.content.replace(SERVER, real.host))
+            elif step.line != "make packaging":  # which is how these wheels were built
+                line = step.line.replace(SERVER, real.host).replace("--publish 8484:8484", "--network none")
+                reader.run(Command(line, step.expected))
+                if line.startswith("docker run"):
+                    until(lambda: answers(client.containers.get("engine")), seconds=60)
+        assert client.containers.get("engine").wait()["StatusCode"] == 0

@@ -165,11 +165,22 @@ def test_what_cannot_be_built_is_refused_with_why(
         yard.build(**order)
 
 
-def test_a_version_of_ones_own_becomes_a_tag(yard: Yard):
+def release(yard: Yard, version: str) -> None:
     for name in RELEASE:
         (wheel,) = yard.wheels.glob(f"{name.replace('-', '_')}-0*.whl")
         wheel.unlink()
-        write_wheel(yard.wheels, name, "0.2+mine")
+        write_wheel(yard.wheels, name, version)
+
+
+def test_another_release_is_left_to_its_own_engine(yard: Yard):
+    release(yard, "0.2")
+    with pytest.raises(UserError, match=r"of modelyard 0\.2, and this engine is 0\.1\.0"):
+        yard.build()
+
+
+def test_a_version_of_ones_own_becomes_a_tag(yard: Yard, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine_image, "__version__", "0.2+mine")
+    release(yard, "0.2+mine")
     assert yard.build(dry_run=True).tag == "0.2-mine"
 
 

@@ -13,8 +13,6 @@ import attrs
 from modelyard.api import (
     Conflict,
     Device,
-    EngineImage,
-    EngineImageOrder,
     EngineSettings,
     EngineStatus,
     Finding,
@@ -27,7 +25,6 @@ from modelyard.api import (
     Plan,
     Planned,
     PluginRecord,
-    Progress,
     Refused,
     ScalingRecord,
     Secret,
@@ -60,6 +57,7 @@ class Controller:
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
         self._memory = crew.memory
+        self.build_engine_image = crew.parts.engine_images.build
         self._reconciling = Reconciling(crew)
         self._autoscaling = Autoscaling(crew)
         self._loops: list[asyncio.Task[None]] = []
@@ -253,10 +251,6 @@ class Controller:
     async def cancel(self, operation_id: str) -> Operation:
         """Stop an operation and take back what it did. Raises `Conflict` when it is too late."""
         return await self._crew.operations.cancel(operation_id)
-
-    def build_engine_image(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
-        """Build the engine's own image; whoever stops listening stops the work."""
-        return self._crew.parts.engine_images.build(order)
 
     # --- keys --------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import attrs
 
+from modelyard import __version__
 from modelyard.api import (
     BasePython,
     BuildOrder,
@@ -95,6 +96,7 @@ class EngineImages:
 
     async def _build(self, asked: _Asked, folder: Path) -> EngineImage:
         gathered = await asyncio.to_thread(_gather, asked.order.wheels, folder)
+        _check_release(gathered.version, asked.order.wheels)
         asked.say(f"{len(gathered.wheels)} wheels of modelyard {gathered.version}")
         for one in gathered.left_out:
             asked.say(f"left out: {one}")
@@ -236,6 +238,16 @@ def _gather(wheels: str, folder: Path) -> Gathered:
     with disk_errors(repacked):
         repacked.mkdir()
         return gather_installed(repacked)
+
+
+def _check_release(version: str, place: str) -> None:
+    """Refuse another release: how its controller is started in a container is for itself to know."""
+    if version != __version__:
+        raise UserError(
+            f"the wheels are of modelyard {version}, and this engine is {__version__}",
+            place=place,
+            remedy="install those wheels and build with them, or take wheels of this release",
+        )
 
 
 def _platform(text: str) -> Platform:
