@@ -18,6 +18,8 @@ from modelyard.api import (
     AuthPolicy,
     CodeRef,
     Device,
+    EngineImage,
+    EngineImageOrder,
     EngineSettings,
     EnvironmentSpec,
     Finding,
@@ -26,6 +28,7 @@ from modelyard.api import (
     Maturity,
     Operation,
     PluginSettings,
+    Progress,
     Secret,
     ServiceSpec,
     Severity,
@@ -159,6 +162,13 @@ class FakeArtifacts:
         return hashlib.sha256((Path(spec.code.source) / spec.code.entry).read_bytes()).hexdigest()
 
 
+class FakeEngineImages:
+    """Repeats what it was asked."""
+
+    async def build(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
+        yield Progress(f"building {order.tag}")
+
+
 def _key(spec: EnvironmentSpec) -> str:
     return hashlib.sha256(repr(spec.requirements).encode()).hexdigest()
 
@@ -256,6 +266,7 @@ class Machine:
         parts = Parts(
             artifacts=self.artifacts,
             images=LocalArtifacts(self.home, host, settings).images,
+            engine_images=FakeEngineImages(),
             xds=lambda on_load: FakeXds(self, on_load),
             router=self.router,
             clock=time.monotonic,

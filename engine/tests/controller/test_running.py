@@ -13,6 +13,7 @@ from modelyard.api import (
     Conflict,
     Deleted,
     DeviceHealth,
+    EngineImageOrder,
     Maturity,
     NotFound,
     OperationState,
@@ -396,3 +397,12 @@ def test_a_target_that_raises_costs_nobody_else_anything(machine: Machine):
 
 def _with(target: Any, observe: Any) -> Any:
     return type("Target", (), {"observe": staticmethod(observe), "delete": target.delete})()
+
+
+def test_the_engines_own_image_is_built_while_everything_else_goes_on(machine: Machine):
+    async def scenario() -> None:
+        async with machine.engine() as engine:
+            lines = [line.message async for line in engine.build_engine_image(EngineImageOrder(tag="edge"))]
+            assert lines == ["building edge"]
+
+    asyncio.run(scenario())

@@ -51,6 +51,27 @@ def test_a_wrong_command_line_is_refused(argv: list[str]) -> None:
     assert b"usage" in done.stderr
 
 
+@pytest.mark.e2e
+def test_in_a_container_a_signal_ends_the_router_too_and_the_log_is_seen(home: Home, free_port: int) -> None:
+    environ = os.environ | {"MODELYARD_HOME": str(home.state)}
+    argv = [sys.executable, "-m", "modelyard.daemon", "serve", "--contained", "--router-port", str(free_port)]
+    daemon = subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE)
+    eventually(lambda: presence.is_present(home))
+    with Client(home) as client:
+        router = client.status().router.pid
+    assert router is not None
+    daemon.send_signal(signal.SIGTERM)
+    _, told = daemon.communicate(timeout=SECONDS)
+    assert daemon.returncode == 0
+    assert not os.path.exists(f"/proc/{router}")  # noqa: PTH110  no file of ours
+    seen, kept = (
+        [json.loads(line)["event"] for line in text.splitlines()]
+        for text in (told, (home.logs / "controller.log").read_bytes())
+    )
+    assert seen == kept
+    assert seen[-1] == "stopped"
+
+
 # httpx leaves its socket open when the controller dies between our knock and its connect.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

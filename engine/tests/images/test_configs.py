@@ -85,6 +85,14 @@ def test_the_bases_root_user_does_not_stay():
     assert written(image())["config"]["User"] == "65532:65532"
 
 
+def test_volumes_and_ports_join_those_of_the_base():
+    below = base(base_config(config={"Volumes": {"/data": {}}, "ExposedPorts": {"80/tcp": {}}}))
+    running = written(image(below, volumes=("/var/lib/x",), ports=(8484,)))["config"]
+    assert running["Volumes"] == {"/data": {}, "/var/lib/x": {}}
+    assert running["ExposedPorts"] == {"80/tcp": {}, "8484/tcp": {}}
+    assert "Volumes" not in written(image())["config"]
+
+
 def test_labels_say_what_it_is_and_what_it_stands_on():
     assert written(image())["config"]["Labels"] == {
         "vendor": "somebody",

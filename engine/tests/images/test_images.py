@@ -15,7 +15,7 @@ BASE = Base("python:3", "sha256:0", (), {})
 def test_the_most_stable_layers_lie_lowest_in_whatever_order_they_are_given(parts: list[Part]):
     image = Image(BASE, [Addition(part, ()) for part in parts], "digits")
     names = [addition.part.name for addition in image.additions]
-    assert names == ["CONDA", "ENVIRONMENT", "RUNTIME", "MODELS", "CODE"]
+    assert names == ["CONDA", "ENVIRONMENT", "RUNTIME", "MODELS", "CODE", "ENGINE"]
 
 
 @pytest.mark.parametrize("user", ["", "0", "0:0", "root", "00", "-1", "modelyard", "1000:users"])

@@ -108,6 +108,13 @@ def test_anyone_may_read_it_and_nobody_but_root_may_write(folder: Path):
         assert not one.isdir() or one.mode & 0o111 == 0o111
 
 
+def test_a_folder_with_an_owner_is_theirs_alone(tmp_path: Path):
+    write_layer([Folder("var"), Folder("var/own", owner=65532)], tmp_path / "layer", compressed=False)
+    outer, own = members((tmp_path / "layer").read_bytes())
+    assert (outer.uid, outer.gid, outer.mode) == (0, 0, 0o755)
+    assert (own.uid, own.gid, own.mode) == (65532, 65532, 0o700)
+
+
 def test_order_time_umask_owner_and_attributes_do_not_change_it(folder: Path, tmp_path: Path):
     files = list(CONTENT.items())
     files.reverse()

@@ -12,6 +12,8 @@ import attrs
 import pytest
 from modelyard.api import (
     Device,
+    EngineImage,
+    EngineImageOrder,
     EngineStatus,
     Finding,
     ImageDetails,
@@ -84,6 +86,24 @@ VIEW = ServiceView(
 )
 
 
+ENGINE_IMAGE = EngineImage(
+    registry="company",
+    repository="images/engine",
+    tag="0.1.0",
+    digest="sha256:aa",
+    address="registry.example/images/engine@sha256:aa",
+    version="0.1.0",
+    revision="abc123",
+    platform="linux/amd64",
+    base="python:3.11",
+    base_digest="sha256:bb",
+    python="3.11.7",
+    wheels=("modelyard-0.1.0-py3-none-any.whl",),
+    left_out=("acme: why",),
+    packages=52,
+    environment_key="cc",
+    environment_found=True,
+)
 SUMMARY = ImageSummary(
     kind=ImageKind.ENVIRONMENT,
     registry="oci-layout",
@@ -265,6 +285,18 @@ class FakeEngine:
     def plugins(self) -> tuple[PluginRecord, ...]:
         self._note("plugins")
         return (PluginRecord("cpu", "modelyard-cpu", "0.1", 1, PluginState.BROKEN, reason="why"),)
+
+    async def build_engine_image(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
+        self._note("build_engine_image", order)
+        try:
+            yield Progress("7 wheels")
+            if order.tag == "endless":
+                await asyncio.Event().wait()
+            if order.tag == "gone":
+                return
+            yield Progress(result=attrs.evolve(ENGINE_IMAGE, tag=order.tag))
+        finally:
+            self.abandoned.set()
 
     async def devices(self) -> tuple[Device, ...]:
         self._note("devices")

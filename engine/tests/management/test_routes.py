@@ -204,7 +204,7 @@ def test_shutdown_says_what_is_to_stop(served: Any) -> None:
 
 def test_openapi_describes_every_route(raw: httpx.Client) -> None:
     paths = raw.get("/schema/openapi.json").json()["paths"]
-    assert len([path for path in paths if path.startswith("/v1/")]) == 24
+    assert len([path for path in paths if path.startswith("/v1/")]) == 25
     assert {"get", "post"} <= paths["/v1/services"].keys()
 
 

@@ -54,6 +54,16 @@ def test_a_line_is_json_with_time_level_logger_and_fields(stream: io.StringIO) -
     }
 
 
+def test_a_file_and_a_stream_get_the_same_lines(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    configure(LogSettings(file=tmp_path / "log", stream=stream))
+    get_logger("modelyard.test").info("scaled", service="digits")
+    (seen,), kept = lines(stream), json.loads((tmp_path / "log").read_text())
+    assert seen.pop("at")
+    assert kept.pop("at")
+    assert seen == kept
+
+
 def test_libraries_write_into_the_same_stream(stream: io.StringIO) -> None:
     logging.getLogger("some.library").warning("lost %s of %d", "one", 2)
     (line,) = lines(stream)

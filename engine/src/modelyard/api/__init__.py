@@ -20,7 +20,6 @@ from modelyard.api.catalogue import (
     LockedEnvironment,
     LockReport,
     PackageChange,
-    Progress,
     Pruned,
     PruneReport,
     TransferReport,
@@ -37,6 +36,7 @@ from modelyard.api.devices import (
     DeviceHealth,
     DeviceRequest,
 )
+from modelyard.api.engine_images import EngineImage, EngineImageOrder
 from modelyard.api.errors import (
     Conflict,
     DeployFailed,
@@ -83,6 +83,7 @@ from modelyard.api.plugins import (
     PluginRecord,
     PluginState,
 )
+from modelyard.api.progress import Progress
 from modelyard.api.refusals import (
     Refusal,
 )
@@ -175,6 +176,8 @@ __all__ = [
     "DeviceGrant",
     "DeviceHealth",
     "DeviceRequest",
+    "EngineImage",
+    "EngineImageOrder",
     "EngineSettings",
     "EngineStatus",
     "EnvironmentSpec",

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import enum
-from typing import Generic, TypeVar
 
 import attrs
-
-T = TypeVar("T")
 
 
 class ImageKind(enum.Enum):
@@ -169,13 +166,3 @@ class PruneReport:
     kept: tuple[Pruned, ...]
     freed_bytes: int
     dry_run: bool
-
-
-@attrs.frozen
-class Progress(Generic[T]):
-    """One line of long work, and with the last one its result. Bytes are 0 where none are counted."""
-
-    message: str = ""
-    done_bytes: int = 0
-    total_bytes: int = 0
-    result: T | None = None

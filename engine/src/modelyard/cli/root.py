@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "rollback": ("deploying:rollback", "Go back to an earlier revision."),
     "delete": ("deploying:delete", "Drain a service and remove everything it made."),
     "images": ("images:images", "Look at images and locks, copy, make and remove them."),
+    "image": ("engine_image:image", "Build the engine's own image."),
     "plugins": ("machine:plugins", "List plugins, and why one is broken."),
     "devices": ("machine:devices", "List this machine's devices and their health."),
     "doctor": ("machine:doctor", "Check what this machine can do, and how to mend it."),

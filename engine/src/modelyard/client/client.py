@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 from modelyard.api import (
     Device,
+    EngineImage,
+    EngineImageOrder,
     EngineStatus,
     Finding,
     KeyPair,
@@ -23,6 +25,7 @@ from modelyard.api import (
     Operation,
     Plan,
     PluginRecord,
+    Progress,
     ScalingRecord,
     Secret,
     ServiceSpec,
@@ -107,6 +110,25 @@ class Client:
                     remedy="run `engine down` again, or look into the log",
                 )
             time.sleep(_POLL_SECONDS)
+
+    def build_engine_image(
+        self,
+        order: EngineImageOrder,
+        *,
+        on_progress: Callable[[Progress[EngineImage]], None] | None = None,
+    ) -> EngineImage:
+        """Build the engine's own image. Who breaks it off stops the work; the next call goes on from what is there."""
+        path = "/v1/engine-image"
+        for line in self._transport.stream(Progress[EngineImage], path, method="POST", body=order):
+            if line is not None and line.result is not None:
+                return line.result
+            if line is not None and on_progress is not None:
+                on_progress(line)
+        raise Unavailable(
+            "the engine stopped before its image was done",
+            place=path,
+            remedy="run `engine up`, then the command again: it goes on from what is there",
+        )
 
     # --- services ---------------------------------------------------------------------------
 

@@ -60,6 +60,7 @@ class Controller:
         self._crew = crew
         self._memory = crew.memory
         self.images = crew.parts.images(lambda: tuple(crew.memory.revisions.values()))
+        self.build_engine_image = crew.parts.engine_images.build
         self._reconciling = Reconciling(crew)
         self._autoscaling = Autoscaling(crew)
         self._loops: list[asyncio.Task[None]] = []

@@ -8,6 +8,8 @@ from typing import Protocol
 import attrs
 
 from modelyard.api import (
+    EngineImage,
+    EngineImageOrder,
     EnvironmentSpec,
     ImageDetails,
     ImageOutlook,
@@ -145,6 +147,14 @@ class Images(Protocol):
         ...
 
 
+class EngineImageBuilds(Protocol):
+    """The engine's own image."""
+
+    def build(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
+        """Tell each step, and last the image; whoever stops listening stops the work. Idempotent."""
+        ...
+
+
 class Xds(Protocol):
     """The router's control plane."""
 
@@ -196,6 +206,7 @@ class Parts:
 
     artifacts: Artifacts
     images: Callable[[History], Images]
+    engine_images: EngineImageBuilds
     xds: Callable[[Callable[[LoadReport], None]], Xds]
     router: Router
     clock: Callable[[], float]

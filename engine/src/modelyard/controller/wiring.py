@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from modelyard.api import EngineSettings
-from modelyard.controller.artifacts import LocalArtifacts
+from modelyard.controller.artifacts import EngineImages, LocalArtifacts
 from modelyard.controller.ports import Parts
 from modelyard.host import Host
 from modelyard.processes import Home
@@ -48,6 +48,7 @@ def real_parts(home: Home, settings: EngineSettings, host: Host) -> Parts:
     return Parts(
         artifacts=artifacts,
         images=artifacts.images,
+        engine_images=EngineImages(home, host, settings),
         xds=make_xds,
         router=LocalRouter(RouterProcess(home, settings.router)),
         clock=time.monotonic,

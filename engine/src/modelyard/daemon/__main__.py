@@ -20,7 +20,7 @@ from modelyard.api import EngineSettings, ModelyardError, UserError
 from modelyard.client import failures, wire
 from modelyard.client.requests import ShutdownRequest
 from modelyard.daemon.reports import REPORTS
-from modelyard.daemon.serving import LEAVE_RUNNING, Stopping, serve
+from modelyard.daemon.serving import LEAVE_RUNNING, STOP_ALL, Stopping, serve
 from modelyard.host import load
 from modelyard.processes import Home, find_home, write_atomic
 from modelyard.spec import read_settings
@@ -56,21 +56,22 @@ def settings_with(
 
 def _serve(home: Home, given: argparse.Namespace) -> None:
     home.create()
-    configure(LogSettings(file=home.logs / "controller.log"))
+    stream = sys.stderr if given.contained else None
+    configure(LogSettings(file=home.logs / "controller.log", stream=stream))
     settings = settings_with(
         read_settings(home.settings_file),
         address=given.router_address,
         port=given.router_port,
         strict=given.strict_plugins,
     )
-    asyncio.run(_serve_until_signal(home, settings))
+    asyncio.run(_serve_until_signal(home, settings, STOP_ALL if given.contained else LEAVE_RUNNING))
 
 
-async def _serve_until_signal(home: Home, settings: EngineSettings) -> None:
+async def _serve_until_signal(home: Home, settings: EngineSettings, request: ShutdownRequest) -> None:
     stopping = Stopping()
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sig, _leave, stopping, LEAVE_RUNNING)
+        loop.add_signal_handler(sig, _leave, stopping, request)
     await serve(home, settings, stopping=stopping)
 
 
@@ -105,6 +106,12 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--router-address")
     serving.add_argument("--router-port", type=int)
     serving.add_argument("--strict-plugins", action="store_true")
+    serving.add_argument(
+        "--contained",
+        action="store_true",
+        help="as in a container, which ends with this process: a signal stops the router and the replicas too,"
+        " and stderr has the log besides the file",
+    )
     report = commands.add_parser("report", help="ask plugins once and write the answer to a file")
     report.add_argument("what", choices=sorted(REPORTS))
     report.add_argument("--output", type=Path, required=True)

@@ -26,6 +26,7 @@ LOCK_SECONDS = 5.0
 """A predecessor that is just ending gets this long before the newcomer gives up."""
 
 LEAVE_RUNNING = ShutdownRequest(stop_replicas=False, stop_router=False)
+STOP_ALL = ShutdownRequest(stop_replicas=True, stop_router=True)
 
 _log = get_logger("modelyard.daemon")
 

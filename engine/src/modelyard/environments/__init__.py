@@ -23,6 +23,14 @@ from modelyard.environments.conda import (
     solve_conda,
 )
 from modelyard.environments.contents import Package, list_installed, list_packages
+from modelyard.environments.distributions import (
+    Gathered,
+    WheelFile,
+    gather_folder,
+    gather_installed,
+    read_wheel,
+    requirements_of,
+)
 from modelyard.environments.drafts import Drafts, Noted
 from modelyard.environments.for_bases import recorded_lock, solve_for_base
 from modelyard.environments.interpreters import Interpreter, find_interpreter
@@ -54,6 +62,7 @@ __all__ = [
     "CondaSettings",
     "CondaSpec",
     "Drafts",
+    "Gathered",
     "Interpreter",
     "Lock",
     "LockRecords",
@@ -65,6 +74,7 @@ __all__ = [
     "RegistryLockRecords",
     "RuntimeWheel",
     "Shelf",
+    "WheelFile",
     "arrange",
     "build",
     "bundled_runtime",
@@ -78,6 +88,8 @@ __all__ = [
     "explain_miss",
     "explain_nearest",
     "find_interpreter",
+    "gather_folder",
+    "gather_installed",
     "is_built",
     "lay_out",
     "lay_out_conda",
@@ -94,7 +106,9 @@ __all__ = [
     "python_of",
     "read_pins",
     "read_settings",
+    "read_wheel",
     "recorded_lock",
+    "requirements_of",
     "server_lock",
     "solve",
     "solve_conda",

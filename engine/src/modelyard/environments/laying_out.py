@@ -7,6 +7,7 @@ the same tree, byte for byte, whatever the folder, umask, time or order of insta
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from modelyard.api import BasePython, EnvironmentUnsolvable, ModelyardError
@@ -40,15 +41,16 @@ async def lay_out(  # noqa: PLR0913  all but two by keyword
     prefix: PurePosixPath,
     python: BasePython,
     runtime: RuntimeWheel | None,
+    wheels: Sequence[Path] = (),
     system_packages: bool = False,
     on_line: OnLine | None = None,
 ) -> None:
     """Make `folder` what an image with the base's `python` shall hold at `prefix`; replaces an older tree.
 
-    Installs wheels only, for the base's version and platform. `runtime` None = not in it. With
-    `system_packages` what is installed with the base's Python is seen there too, as conda's is. Raises
-    `EnvironmentUnsolvable` where lock and base do not fit each other, `Conflict` where `folder` holds
-    something else; nothing half made is ever at `folder`.
+    Installs wheels only, for the base's version and platform: those of the lock, then the files in `wheels`,
+    without asking what these need. `runtime` None = not in it. With `system_packages` what is installed with the
+    base's Python is seen there too, as conda's is. Raises `EnvironmentUnsolvable` where lock and base do not fit
+    each other, `Conflict` where `folder` holds something else; nothing half made is ever at `folder`.
     """
     place = Place(prefix, python, system_packages=system_packages)
     check_place(place, serving=runtime is not None)
@@ -56,7 +58,9 @@ async def lay_out(  # noqa: PLR0913  all but two by keyword
     compiler = await compiler_for(python)
     async with making(folder, mark=_MARK) as building:
         tell(on_line, f"laying out {len(lock.packages)} packages at {prefix} for {python.shown}")
-        await _Installer(building, place, compiler, platform, on_line).install(lock, runtime)
+        await _Installer(building, place, compiler, platform, on_line).install(
+            lock, [*([runtime.path] if runtime else []), *wheels]
+        )
         await _finish(building, place, compiler, on_line)
 
 
@@ -74,8 +78,8 @@ class _Installer:
             *("--python-version", place.base.version, "--python-platform", platform),
         ]
 
-    async def install(self, lock: Lock, runtime: RuntimeWheel | None) -> None:
-        """Install the lock's packages, then the runtime."""
+    async def install(self, lock: Lock, wheels: Sequence[Path]) -> None:
+        """Install the lock's packages, then wheels that lie here."""
         with disk_errors(self._tree):
             await asyncio.to_thread(make_frame, self._tree, self._place)
         if lock.packages:
@@ -84,8 +88,8 @@ class _Installer:
         for name in await asyncio.to_thread(overlapping, self._tree / self._place.site):
             tell(self._on_line, f"{name} brings files that another package brings too: installing it again")
             await self._pins(only(lock.text, name), "--reinstall")
-        if runtime is not None:
-            await self._uv("--no-index", str(runtime.path))
+        if wheels:
+            await self._uv("--no-index", *map(str, wheels))
 
     async def _pins(self, text: str, *options: str) -> None:
         pins = self._building / "lock.txt"

@@ -28,6 +28,7 @@ from modelyard.images.descriptions import (
     inputs_of,
     key_of,
 )
+from modelyard.images.engines import ENGINES, EngineParts, build_engine
 from modelyard.images.environments import Assembler
 from modelyard.images.images import Addition, Base, Image, Part, Repository, Start
 from modelyard.images.kept_locks import copy_locks, count_packages, keep_locks, kept_locks
@@ -46,13 +47,15 @@ from modelyard.images.lookup import (
     ENVIRONMENT_IMAGES,
     Found,
     Shelves,
+    emptied,
     find_image,
     find_or_build,
     key_lock,
 )
 from modelyard.images.memos import FolderMemo, LayerMemo
-from modelyard.images.places import APPLICATION, CODE, CONDA, ENVIRONMENT, SCRIPT_ENVIRONMENT
+from modelyard.images.places import APPLICATION, CODE, CONDA, ENGINE, ENVIRONMENT, SCRIPT_ENVIRONMENT
 from modelyard.images.platforms import platform_of
+from modelyard.images.pythons import choose_python
 from modelyard.images.reading import Seen, read_image
 from modelyard.images.references import Located, Reference, locate, parse_reference
 from modelyard.images.services import SERVICES, ServiceParts, Workshop, build_service, prepare_service
@@ -63,6 +66,8 @@ __all__ = [
     "BASE_IMAGES",
     "CODE",
     "CONDA",
+    "ENGINE",
+    "ENGINES",
     "ENVIRONMENT",
     "ENVIRONMENT_IMAGES",
     "KEY",
@@ -74,6 +79,7 @@ __all__ = [
     "BaseFacts",
     "CondaFacts",
     "Desk",
+    "EngineParts",
     "FolderMemo",
     "Found",
     "Ground",
@@ -97,7 +103,9 @@ __all__ = [
     "assemble",
     "below_of",
     "bill_service",
+    "build_engine",
     "build_service",
+    "choose_python",
     "conda_key",
     "conda_of",
     "copies_files",
@@ -107,6 +115,7 @@ __all__ = [
     "describe",
     "describe_base",
     "dockerfile_key",
+    "emptied",
     "environments_of",
     "facts_of",
     "find_base",

@@ -98,6 +98,10 @@ def _running(image: Image) -> dict[str, Any]:
         running["Entrypoint"] = list(start.entrypoint)
     running["Env"] = _variables(below.get("Env") or [], start.variables)
     running["Labels"] = _labels(below.get("Labels") or {}, image)
+    ports = [f"{port}/tcp" for port in start.ports]
+    for name, ours in (("Volumes", start.volumes), ("ExposedPorts", ports)):
+        if ours:
+            running[name] = {**running.get(name, {}), **{one: {} for one in ours}}
     return {**running, "User": start.user, "WorkingDir": start.folder}
 
 

@@ -19,9 +19,10 @@ _MAX_LINKS = 40  # the kernel's own bound
 
 @attrs.frozen
 class Folder:
-    """A folder."""
+    """A folder; one with an `owner`, by number, is theirs alone."""
 
     place: str
+    owner: int = 0
 
 
 @attrs.frozen

@@ -14,7 +14,8 @@ from modelyard.images.entries import Entry
 
 Listing = Callable[[], tuple[Entry, ...]]
 """Lists entries when they are needed; may take a while, so it is called in a thread."""
-NOBODY = "65532:65532"
+NOBODY_ID = 65532
+NOBODY = f"{NOBODY_ID}:{NOBODY_ID}"
 """A user and a group that own nothing, by number: a node can tell that it is not root without a file of users."""
 _USER = re.compile(r"[1-9][0-9]*(:[0-9]+)?")
 
@@ -45,6 +46,7 @@ class Part(enum.IntEnum):
     RUNTIME = 3
     MODELS = 4
     CODE = 5
+    ENGINE = 6
 
 
 @attrs.frozen
@@ -80,12 +82,17 @@ def _check_user(_: object, __: object, user: str) -> None:
 
 @attrs.frozen
 class Start:
-    """How a container starts; an empty `entrypoint` keeps the base's. Nothing of it needs a writable root."""
+    """How a container starts; an empty `entrypoint` keeps the base's. Nothing of it needs a writable root.
+
+    `volumes` are folders that are written to, `ports` those of TCP that are listened on.
+    """
 
     entrypoint: tuple[str, ...] = ()
     variables: Mapping[str, str] = attrs.field(factory=dict)
     folder: str = "/"
     user: str = attrs.field(default=NOBODY, validator=_check_user)
+    volumes: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
 
 
 def _in_order(additions: Iterable[Addition]) -> tuple[Addition, ...]:

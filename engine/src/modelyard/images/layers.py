@@ -1,7 +1,7 @@
 """Write a layer: the same entries give the same bytes, whoever writes them, wherever and whenever.
 
-A tar in the order of names, owner 0, time 0, modes 0755 and 0644, nothing else of what a file system
-knows. It is written as a stream: memory does not grow with a file or with the layer.
+A tar in the order of names, owner 0 (but of folders that say another), time 0, modes 0755 and 0644, nothing
+else of what a file system knows. It is written as a stream: memory does not grow with a file or with the layer.
 """
 
 from __future__ import annotations
@@ -103,8 +103,9 @@ def _write_tar(entries: Iterable[Entry], output: _Measured) -> None:
 def _header(entry: Entry) -> bytes:
     info = tarfile.TarInfo(entry.place)
     match entry:
-        case Folder():
-            info.type, info.mode = tarfile.DIRTYPE, 0o755
+        case Folder(owner=owner):
+            info.type, info.mode = tarfile.DIRTYPE, 0o700 if owner else 0o755
+            info.uid = info.gid = owner
         case Link():
             info.type, info.mode, info.linkname = tarfile.SYMTYPE, 0o777, entry.target
         case File():
@@ -120,7 +121,7 @@ def _hard_link(entry: File, first: str) -> bytes:
 
 
 def _encoded(info: tarfile.TarInfo) -> bytes:
-    """Owner and time of a new `TarInfo` are 0; long names and sizes over 8 GiB become PAX records."""
+    """The time of a new `TarInfo` is 0, and its owner; long names and sizes over 8 GiB become PAX records."""
     return info.tobuf(format=tarfile.PAX_FORMAT, encoding="utf-8", errors="strict")
 
 

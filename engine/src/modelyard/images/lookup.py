@@ -69,7 +69,7 @@ async def find_or_build(
         if found := await find_image(key, shelves, repository):
             return found
         own = Repository(shelves.workspace, repository)
-        async with _empty(shelves.folder / key) as folder:
+        async with emptied(shelves.folder / key) as folder:
             return Found(own, await build(own, folder))
 
 
@@ -97,8 +97,8 @@ async def _find(key: str, registry: Registry, repository: str) -> Found | None:
 
 
 @asynccontextmanager
-async def _empty(folder: Path) -> AsyncIterator[Path]:
-    """Give an empty folder; only under the key's lock, for what lies there was left by a build that died."""
+async def emptied(folder: Path) -> AsyncIterator[Path]:
+    """Give an empty folder, gone afterwards; only under a lock, for what lies there was left by one who died."""
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     with disk_errors(folder):
         await asyncio.to_thread(folder.mkdir)

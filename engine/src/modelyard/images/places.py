@@ -13,6 +13,10 @@ CONDA = ROOT / "conda"
 CODE = ROOT / "code"
 APPLICATION = ROOT / "app"
 """The folder over `azureml-models`."""
+ENGINE = ROOT / "engine"
+"""The engine's own packages, in its own image."""
+ENGINE_HOME = PurePosixPath("/var/lib/modelyard")
+"""What the engine keeps there: a volume."""
 
 
 def in_image(path: PurePosixPath) -> str:

@@ -9,6 +9,8 @@ from litestar.datastructures import State
 
 from modelyard.api import (
     Device,
+    EngineImage,
+    EngineImageOrder,
     EngineStatus,
     Finding,
     ImageDetails,
@@ -141,6 +143,10 @@ class ManagedEngine(Protocol):
 
     def plugins(self) -> tuple[PluginRecord, ...]:
         """List the plugins."""
+        ...
+
+    def build_engine_image(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
+        """Yield each step of building the engine's own image, and last the image."""
         ...
 
     async def devices(self) -> tuple[Device, ...]:

@@ -10,6 +10,7 @@ from litestar.response import Stream
 
 from modelyard.api import (
     Device,
+    EngineImageOrder,
     EngineStatus,
     Finding,
     KeyPair,
@@ -166,6 +167,13 @@ async def cancel(operation_id: Name, state: ServedState) -> Operation:
     return await state.engine.cancel(operation_id)
 
 
+@post("/v1/engine-image", status_code=200, media_type=MEDIA_TYPE, sync_to_thread=False)
+def build_engine_image(data: JSONBody[Body], state: ServedState) -> Stream:
+    """Build the engine's own image; stream each step as JSON lines, and last the image."""
+    order = read_request(EngineImageOrder, data)
+    return Stream(json_lines(state.engine.build_engine_image(order)), media_type=MEDIA_TYPE)
+
+
 ROUTES = [
     status,
     plugins,
@@ -187,4 +195,5 @@ ROUTES = [
     events,
     cancel,
     *IMAGE_ROUTES,
+    build_engine_image,
 ]

@@ -1,4 +1,4 @@
-"""Set logging up once a process: JSON lines to a rotating file, or to a stream.
+"""Set logging up once a process: JSON lines to a rotating file, to a stream, or to both.
 
 Loggers of the standard library go through the same processors, so libraries' lines are redacted too.
 """
@@ -24,7 +24,7 @@ _NOT_TEXT = frozenset({"exc_info", "stack_info"})
 
 @attrs.frozen(kw_only=True)
 class LogSettings:
-    """`file` None = `stream` (None = stderr). The file keeps `files` predecessors of `max_bytes` each."""
+    """Lines go to a file, which keeps `files` predecessors of `max_bytes` each, to a stream, or both; none = stderr."""
 
     file: Path | None = None
     stream: TextIO | None = None
@@ -35,24 +35,15 @@ class LogSettings:
 
 def configure(settings: LogSettings) -> None:
     """Send every log line of this process where `settings` say; may be called again."""
-    handler = _handler(settings)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_shared(),
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                _redacted,
-                structlog.processors.JSONRenderer(sort_keys=True, default=repr),
-            ],
-        )
-    )
+    handlers = _handlers(settings)
     root = logging.getLogger()
     for old in list(root.handlers):
         if isinstance(old.formatter, structlog.stdlib.ProcessorFormatter):  # ours, from an earlier call
             root.removeHandler(old)
             old.close()
-    root.addHandler(handler)
+    for handler in handlers:
+        handler.setFormatter(_formatter())
+        root.addHandler(handler)
     root.setLevel(settings.level)
 
 
@@ -77,6 +68,18 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
+def _formatter() -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_shared(),
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _redacted,
+            structlog.processors.JSONRenderer(sort_keys=True, default=repr),
+        ],
+    )
+
+
 def _shared() -> list[structlog.typing.Processor]:
     return [
         structlog.stdlib.ExtraAdder(),
@@ -92,13 +95,14 @@ def _without_leftovers(_logger: WrappedLogger, _method: str, event: EventDict) -
     return {key: value for key, value in event.items() if key not in {"message", "asctime"}}
 
 
-def _handler(settings: LogSettings) -> logging.Handler:
+def _handlers(settings: LogSettings) -> list[logging.Handler]:
     if settings.file is None:
-        return logging.StreamHandler(settings.stream or sys.stderr)
+        return [logging.StreamHandler(settings.stream or sys.stderr)]
     settings.file.parent.mkdir(parents=True, exist_ok=True)
-    return _PrivateFileHandler(
+    file = _PrivateFileHandler(
         settings.file, maxBytes=settings.max_bytes, backupCount=settings.files, encoding="utf-8"
     )
+    return [file, logging.StreamHandler(settings.stream)] if settings.stream else [file]
 
 
 class _PrivateFileHandler(RotatingFileHandler):
