@@ -159,7 +159,28 @@ def test_an_image_is_shown_with_its_address_inputs_environments_and_layers(run: 
     assert "registry.example/images/environments@sha256:e" in out
     assert "python:3.11 (sha256:b)" in out
     assert "/opt/modelyard/env" in out
-    assert [line.split()[0] for line in out.splitlines()[-2:]] == ["base", "environment"]
+    assert [line.split()[0] for line in out.splitlines()[-4:-2]] == ["base", "environment"]
+    assert out.splitlines()[-1] == "no vulnerability is known of its Python packages"
+
+
+def test_what_is_known_against_an_image_is_shown_and_what_nobody_knows_is_said(run: Run):
+    flawed = attrs.evolve(
+        DETAILS,
+        vulnerabilities=("numpy==1.0: CVE-1: it leaks; 1.1 mends it",),
+        vulnerabilities_unknown="the newest entry of the database is 99 days old",
+    )
+    lines = run("show", KEY[:12], show=flawed).out.splitlines()[-2:]
+    assert lines == [
+        "vulnerable: numpy==1.0: CVE-1: it leaks; 1.1 mends it",
+        "vulnerabilities are unknown: the newest entry of the database is 99 days old",
+    ]
+
+
+def test_conda_packages_are_an_environment_too(run: Run):
+    conda = ImageEnvironment("/opt/modelyard/conda", "", serving=False, packages=3, lock="{}\n")
+    shown = attrs.evolve(DETAILS, environments=(conda, *DETAILS.environments))
+    assert "what is on top" in run("show", KEY[:12], show=shown).out
+    assert "# /opt/modelyard/conda, of conda" in run("show", KEY[:12], "--lock", show=shown).out
 
 
 def test_a_lock_is_printed_as_pip_reads_it(run: Run):

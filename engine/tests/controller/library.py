@@ -95,7 +95,7 @@ class Library:
 
     def __attrs_post_init__(self) -> None:
         self.artifacts = LocalArtifacts(self.home, self.host(), self.settings)
-        self.artifacts._leasing.clock = lambda: self.now
+        self.artifacts.leasing.clock = lambda: self.now
 
     @classmethod
     def at(cls, folder: Path, **more: Any) -> Library:
@@ -111,7 +111,7 @@ class Library:
 
     @property
     def leasing(self) -> Leasing:
-        return self.artifacts._leasing
+        return self.artifacts.leasing
 
     def spec(self, name: str = "digits", **environment: Any) -> ServiceSpec:
         code = CodeRef(str(self.home.state), "score.py")

@@ -19,6 +19,7 @@ from modelyard.api import (
     UserError,
 )
 from modelyard.controller.artifacts import EngineImages, bases, engine_image
+from modelyard.controller.artifacts.uses import Leasing
 from modelyard.environments.distributions.gathering import RELEASE
 from modelyard.host import load
 from modelyard.images import Assembler, BaseFacts
@@ -61,7 +62,7 @@ class Yard:
         settings = EngineSettings(registry="memory", images=ImageSettings(base=BASE))
         self.lines.clear()
         result = None
-        async for line in EngineImages(self.home, host, settings).build(order):
+        async for line in EngineImages(self.home, host, settings, Leasing(self.home)).build(order):
             self.lines.append(line.message)
             result = line.result
         assert result

@@ -32,10 +32,11 @@ from modelyard.images import (
     Repository,
     ServiceParts,
     Workshop,
-    bill_service,
+    bill_upon,
     build_service,
     describe,
     find_base,
+    package_of,
 )
 from modelyard.images.attesting import read_sboms
 from modelyard.processes import find_home
@@ -253,7 +254,8 @@ def test_a_services_bill_names_its_environments_packages_and_the_runtime(bench: 
         source, target = Repository(bench.registry, ENVIRONMENTS), Repository(bench.registry, SERVICE)
         base = await find_base(source, KEY, AMD64)
         for _ in range(2):
-            await bill_service(made, base, bench.parts.runtime, source=source, target=target)
+            own = [package_of(bench.parts.runtime.path, bench.parts.runtime.digest)]
+            await bill_upon(made, base, own, source=source, target=target)
         (bill,) = await read_sboms(made, target)
         found = {one["name"] for one in json.loads(bill)["components"]}
         assert {"mathy", "modelyard-runtime"} <= found

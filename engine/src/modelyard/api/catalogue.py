@@ -51,7 +51,10 @@ class ImageInputs:
 
 @attrs.frozen
 class ImageEnvironment:
-    """One environment inside an image. `lock` is text that pip and uv install; empty = it is not kept."""
+    """One environment inside an image. `lock` is text that pip and uv install; empty = it is not kept.
+
+    One of conda has no `python` of its own here, and its lock is a list of packages with their hashes.
+    """
 
     prefix: str
     python: str
@@ -80,6 +83,10 @@ class ImageDetails:
     inputs: ImageInputs | None
     environments: tuple[ImageEnvironment, ...]
     layers: tuple[ImageLayer, ...]
+    vulnerabilities: tuple[str, ...] = ()
+    """What is known against its Python packages, one sentence each."""
+    vulnerabilities_unknown: str = ""
+    """Why more may be wrong than is known: no database, an old one, versions that cannot be compared."""
 
 
 @attrs.frozen

@@ -11,6 +11,7 @@ from modelyard.cli.printing import facts, size, table
 if TYPE_CHECKING:
     from modelyard.api import (
         ImageDetails,
+        ImageEnvironment,
         ImageOutlook,
         ImageSummary,
         LockReport,
@@ -65,22 +66,36 @@ def print_image(image: ImageDetails) -> None:
         click.echo()
         table(
             ("ENVIRONMENT", "PYTHON", "RUNS", "PACKAGES"),
-            [
-                (one.prefix, one.python, "the server" if one.serving else "the script", _count(one.packages))
-                for one in image.environments
-            ],
+            [(one.prefix, one.python, _runner(one), _count(one.packages)) for one in image.environments],
         )
     click.echo()
     table(
         ("LAYER", "SIZE", "DIGEST"),
         [(layer.part, size(layer.size_bytes), layer.digest) for layer in image.layers],
     )
+    click.echo()
+    _print_vulnerabilities(image)
+
+
+def _runner(environment: ImageEnvironment) -> str:
+    if not environment.python:
+        return "what is on top"
+    return "the server" if environment.serving else "the script"
+
+
+def _print_vulnerabilities(image: ImageDetails) -> None:
+    for one in image.vulnerabilities:
+        click.echo(f"vulnerable: {one}")
+    if image.vulnerabilities_unknown:
+        click.echo(f"vulnerabilities are unknown: {image.vulnerabilities_unknown}")
+    elif not image.vulnerabilities:
+        click.echo("no vulnerability is known of its Python packages")
 
 
 def print_locks(image: ImageDetails) -> None:
     """Print the locks as pip and uv read them, each below a comment that says whose it is."""
     for one in image.environments:
-        click.echo(f"# {one.prefix}, Python {one.python}")
+        click.echo(f"# {one.prefix}" + (f", Python {one.python}" if one.python else ", of conda"))
         click.echo(one.lock, nl=False)
 
 

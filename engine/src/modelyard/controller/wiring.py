@@ -48,7 +48,7 @@ def real_parts(home: Home, settings: EngineSettings, host: Host) -> Parts:
     return Parts(
         artifacts=artifacts,
         images=artifacts.images,
-        engine_images=EngineImages(home, host, settings),
+        engine_images=EngineImages(home, host, settings, artifacts.leasing),
         xds=make_xds,
         router=LocalRouter(RouterProcess(home, settings.router)),
         clock=time.monotonic,

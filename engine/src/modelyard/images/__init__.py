@@ -12,7 +12,7 @@ from modelyard.images.arranging import Desk, Ground, ImageArrangement, arrange_i
 from modelyard.images.assembling import assemble
 from modelyard.images.base_pythons import BaseFacts, facts_of
 from modelyard.images.bases import find_base
-from modelyard.images.billing import bill_service
+from modelyard.images.billing import bill_upon, package_of
 from modelyard.images.configs import parts_of
 from modelyard.images.copies import copies_files
 from modelyard.images.copying import Moved, copy_image
@@ -102,7 +102,7 @@ __all__ = [
     "arrange_image",
     "assemble",
     "below_of",
-    "bill_service",
+    "bill_upon",
     "build_engine",
     "build_service",
     "choose_python",
@@ -131,6 +131,7 @@ __all__ = [
     "list_files",
     "list_tree",
     "locate",
+    "package_of",
     "parse_reference",
     "parts_of",
     "platform_of",

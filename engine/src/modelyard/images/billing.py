@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelyard.api import BuildOrder, Descriptor, PipLayer
 from modelyard.environments import CondaPackage as LockedPackage
-from modelyard.environments import Package, RuntimeWheel, list_packages, parse_conda_lock
+from modelyard.environments import Package, list_packages, parse_conda_lock
 from modelyard.images.attesting import (
     Bill,
     CondaPackage,
@@ -38,16 +38,24 @@ async def bill_order(
     await _attach(made, manifest, base, source=source, target=target)
 
 
-async def bill_service(
-    manifest: Descriptor, base: Base, runtime: RuntimeWheel, *, source: Repository, target: Repository
+async def bill_upon(
+    manifest: Descriptor, base: Base, own: Sequence[Package], *, source: Repository, target: Repository
 ) -> None:
-    """Attach the bill of a service's image, unless it has one: its environment's, and the runtime."""
+    """Attach the bill of an image upon another of ours, unless it has one: what that one has, and its `own`."""
     if await read_sboms(manifest, target):
         return
     bill = Bill(
-        image=_name(target, manifest.digest), base=_name(source, base.digest), runtime=_package(runtime)
+        image=_name(target, manifest.digest),
+        base=_name(source, base.digest),
+        pips=(tuple(own),) if own else (),
     )
     await _attach(bill, manifest, base, source=source, target=target)
+
+
+def package_of(wheel: Path, digest: str) -> Package:
+    """Describe a wheel by its file's name and its SHA-256 (hex)."""
+    name, version = wheel.name.split("-")[:2]
+    return Package(name.replace("_", "-").lower(), version, (f"sha256:{digest}",))
 
 
 async def _attach(
@@ -90,11 +98,6 @@ def _of_conda(package: LockedPackage) -> CondaPackage:
         subdir=package.subdir,
         sha256=package.sha256,
     )
-
-
-def _package(runtime: RuntimeWheel) -> Package:
-    name, version = runtime.path.name.split("-")[:2]
-    return Package(name.replace("_", "-"), version, (f"sha256:{runtime.digest}",))
 
 
 def _name(repository: Repository, digest: str) -> ImageName:

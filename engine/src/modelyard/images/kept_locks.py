@@ -11,16 +11,21 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from modelyard.api import Artifact, NotFound, PipLayer, Registry
-from modelyard.environments import LOCKS, parse_pins
+from modelyard.environments import LOCKS, parse_conda_lock, parse_pins
+from modelyard.images.places import CONDA
 
 _TYPE = "application/vnd.modelyard.image.locks.v1"
 _LOCK_TYPE = "application/vnd.modelyard.environment.lock.v1+text"
+_CONDA_TYPE = "application/vnd.modelyard.environment.conda-lock.v1+jsonl"
 _PREFIX = "dev.modelyard.prefix"
 _PACKAGES = "dev.modelyard.packages"
 
 
-async def keep_locks(registry: Registry, key: str, pips: Sequence[PipLayer]) -> None:
-    """Keep the locks that an image of this key is made of, unless they are kept already."""
+async def keep_locks(registry: Registry, key: str, pips: Sequence[PipLayer], *, conda: str = "") -> None:
+    """Keep the locks that an image of this key is made of, unless they are kept already.
+
+    `conda` is the canonical text of a conda lock; empty where there is none.
+    """
     try:
         await registry.resolve(LOCKS, key)
     except NotFound:
@@ -32,6 +37,10 @@ async def keep_locks(registry: Registry, key: str, pips: Sequence[PipLayer]) -> 
         blob = await registry.push_blob(LOCKS, pip.lock.encode(), _LOCK_TYPE)
         layers.append(attrs.evolve(blob, annotations={_PREFIX: str(pip.prefix)}))
     count = sum(len(parse_pins(pip.lock)) for pip in pips)
+    if conda:
+        blob = await registry.push_blob(LOCKS, conda.encode(), _CONDA_TYPE)
+        layers.append(attrs.evolve(blob, annotations={_PREFIX: str(CONDA)}))
+        count += len(parse_conda_lock(conda, spec_key="").packages)
     await registry.push(LOCKS, Artifact(_TYPE, tuple(layers), {_PACKAGES: str(count)}), tag=key)
 
 

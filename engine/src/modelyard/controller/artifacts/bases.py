@@ -48,6 +48,8 @@ class Footing:
     source: Repository
     ground: Ground
     made: tuple[str, ...] = ()
+    conda: str = ""
+    """The lock of the conda packages below; empty where there are none."""
 
     @property
     def foundation(self) -> str:
@@ -134,7 +136,7 @@ class BaseFinder:
         asked = attrs.evolve(spec, requirements=(*spec.requirements, *file.pip))
         ground = Ground(standing.base.digest, facts.pythons, conda_of(standing.base))
         inputs = attrs.evolve(inputs, spec=asked)
-        return Footing(inputs, standing.image, standing.source, ground, standing.made)
+        return Footing(inputs, standing.image, standing.source, ground, standing.made, lock.text)
 
     async def _built(
         self, order: BuildOrder, below: _Standing | None, inputs: Inputs, errand: Errand

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -21,9 +21,10 @@ from modelyard.api import (
     Registry,
     UserError,
 )
-from modelyard.environments import canonical, parse_pins
+from modelyard.environments import canonical, parse_conda_lock, parse_pins
 from modelyard.images import (
     BASE_IMAGES,
+    CONDA,
     ENVIRONMENT_IMAGES,
     SERVICES,
     Inside,
@@ -120,7 +121,7 @@ async def show_image(
         address=f"{address}@{entry.seen.manifest.digest}" if address else "",
         key=key,
         inputs=_inputs(entry),
-        environments=tuple(_environment(one, locks) for one in _inside(entry)),
+        environments=(*_of_conda(locks), *(_environment(one, locks) for one in _inside(entry))),
         layers=tuple(
             ImageLayer(part, layer.digest, layer.size, layer.media_type)
             for part, layer in zip(parts_of(base), base.layers, strict=True)
@@ -218,6 +219,12 @@ def _inside(entry: Entry) -> tuple[Inside, ...]:
         return environments_of(entry.seen.base)
     except ImageUnbuildable:
         return ()  # a base, or an image of somebody else's
+
+
+def _of_conda(locks: Mapping[str, str]) -> Iterator[ImageEnvironment]:
+    if lock := locks.get(str(CONDA)):
+        count = len(parse_conda_lock(lock, spec_key="").packages)
+        yield ImageEnvironment(prefix=str(CONDA), python="", serving=False, packages=count, lock=lock)
 
 
 def _environment(inside: Inside, locks: Mapping[str, str]) -> ImageEnvironment:

@@ -30,6 +30,8 @@ from modelyard.controller.artifacts.bases import BaseFinder, Context, Errand, Fo
 from modelyard.controller.artifacts.building import ImageBuilding
 from modelyard.controller.artifacts.registries import registry_named
 from modelyard.controller.artifacts.telling import Tell, line_by_line, told
+from modelyard.controller.artifacts.trusting import Trust
+from modelyard.controller.artifacts.uses import Leasing
 from modelyard.controller.ports import OnLine
 from modelyard.environments import (
     Gathered,
@@ -54,6 +56,7 @@ from modelyard.images import (
     Repository,
     Shelves,
     Workshop,
+    bill_upon,
     build_engine,
     choose_python,
     describe,
@@ -62,6 +65,7 @@ from modelyard.images import (
     find_image,
     image_lock_key,
     image_spec_key,
+    package_of,
     platform_of,
 )
 from modelyard.processes import FileLock, Home, disk_errors
@@ -74,9 +78,11 @@ _LOCK_SECONDS = 3600.0
 class EngineImages:
     """Builds the engine's own image; what was made before is not made again."""
 
-    def __init__(self, home: Home, host: Host, settings: EngineSettings) -> None:
+    def __init__(self, home: Home, host: Host, settings: EngineSettings, leasing: Leasing) -> None:
         self._home = home
         self._host = host
+        self._leasing = leasing
+        self._trust = Trust(settings.images)
         self._settings = settings
         self._building = ImageBuilding(host, preferred=settings.images.builder)
         self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
@@ -177,16 +183,24 @@ class EngineImages:
             labels=describe(solved.inputs, [solved.pip], solved.key),
         )
         shelves = self._shelves(asked.workspace)
-        found = await self._building.find_or_build(order, solved.footing.source.registry, shelves, asked.say)
+        with self._leasing.using(asked.workspace) as uses:
+            await uses.take(ENVIRONMENT_IMAGES, solved.key)
+            found = await self._building.find_or_build(
+                order, solved.footing.source.registry, shelves, asked.say
+            )
         base = await find_base(found.repository, found.manifest.digest, asked.platform)
+        target = Repository(asked.target, ENGINES)
         manifest = await build_engine(
             EngineParts(gathered.wheels, gathered.version, image.revision),
             base,
             source=found.repository,
-            target=Repository(asked.target, ENGINES),
+            target=target,
             tag=image.tag,
             workshop=Workshop(FolderMemo(self._home.cache / "layers"), folder, asked.say),
         )
+        own = [package_of(one.path, one.digest) for one in gathered.wheels]
+        await bill_upon(manifest, base, own, source=found.repository, target=target)
+        await self._trust.sign(manifest, target)
         return manifest.digest
 
     @asynccontextmanager

@@ -242,7 +242,7 @@ class ImageMaker:
         ]
         for repository, tag in taken:
             await uses.take(repository, tag)
-        await keep_locks(registry, solved.key, pips)
+        await keep_locks(registry, solved.key, pips, conda=footing.conda)
         order = BuildOrder(
             platform=footing.inputs.platform,
             base=footing.image,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import attrs
@@ -28,6 +29,7 @@ from modelyard.controller.artifacts.locking import Locking, LockOrder, read_plat
 from modelyard.controller.artifacts.looks import Look
 from modelyard.controller.artifacts.pruning import Pruning
 from modelyard.controller.artifacts.registries import registry_named
+from modelyard.controller.artifacts.scanning import with_vulnerabilities
 from modelyard.controller.artifacts.telling import Tell, line_by_line, told
 from modelyard.controller.artifacts.transfers import Transfers
 from modelyard.controller.artifacts.uses import Leasing
@@ -75,7 +77,8 @@ class LocalImages:
     async def show(self, name: str) -> ImageDetails:
         """Show an image of the workspace's registry."""
         shared = [self._named(one) for one in self._settings.images.shared]
-        return await show_image(name, self._workspace(), shared, self._history())
+        image = await show_image(name, self._workspace(), shared, self._history())
+        return await asyncio.to_thread(with_vulnerabilities, image, self._home, self._settings.images)
 
     async def why(self, spec: ServiceSpec) -> ImageOutlook:
         """Say whether a deploy would find what its replicas start from, and if not, why."""

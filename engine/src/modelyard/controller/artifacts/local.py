@@ -58,16 +58,16 @@ class LocalArtifacts:
         self._registry_name = settings.registry
         self._limits = settings.snapshot
         self._settings = settings
-        self._leasing = Leasing(home)
-        self._environments = EnvironmentMaker(home, self._leasing)
-        self._images = ImageMaker(home, host, settings, self._leasing)
+        self.leasing = Leasing(home)
+        self._environments = EnvironmentMaker(home, self.leasing)
+        self._images = ImageMaker(home, host, settings, self.leasing)
         self._digests = Digests()
         self._trees = asyncio.Lock()  # model contents not yet linked look like leftovers to `discard`
 
     def images(self, history: History) -> LocalImages:
         """Give what `engine images` asks, over the same folders and registries."""
         makers = Makers(self._environments, self._images)
-        return LocalImages(self._home, self._host, self._settings, makers, self._leasing, history)
+        return LocalImages(self._home, self._host, self._settings, makers, self.leasing, history)
 
     async def inspect(
         self, spec: ServiceSpec, target: Target, *, frozen: bool = False, recent: Sequence[str] = ()

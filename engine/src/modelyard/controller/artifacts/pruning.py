@@ -15,6 +15,7 @@ from modelyard.controller.artifacts.uses import InUse, Leasing
 from modelyard.controller.ports import History
 from modelyard.environments import LOCKS
 from modelyard.images import BASE_IMAGES, ENVIRONMENT_IMAGES, SERVICES, key_lock
+from modelyard.images.attesting import signature_tag
 from modelyard.processes import disk_errors
 from modelyard.store import RevisionRecord
 
@@ -133,7 +134,7 @@ class Pruning:
             async with self._alone_with(verdict.thing):
                 if reason := await self._needed_now(verdict.thing, stock):
                     return attrs.evolve(verdict, fate=Fate.KEEP, why=reason)
-                await self._remove(verdict.thing)
+                await self._remove(verdict.thing, stock)
         except Conflict:
             return attrs.evolve(verdict, fate=Fate.KEEP, why=f"{_BUILDING} use it")
         on_line(f"removed {verdict.thing.shown}")
@@ -169,11 +170,24 @@ class Pruning:
             return self._lock(thing.tag, set(), stock)
         return attrs.evolve(thing, used_by=self._takers(*thing.name))
 
-    async def _remove(self, thing: Thing) -> None:
+    async def _remove(self, thing: Thing, stock: _Stock) -> None:
         if thing.kind != "lease":
             with contextlib.suppress(NotFound):  # somebody was faster
+                found = await self.registry.resolve(thing.repository, thing.tag)
                 await self.registry.delete(thing.repository, thing.tag)
+                await self._remove_signatures(thing, found.digest, stock)
         await self.leasing.leases(self.registry).drop(*thing.name)
+
+    async def _remove_signatures(self, thing: Thing, digest: str, stock: _Stock) -> None:
+        """Remove what a registry does not know to speak of the image, unless another tag names the same one."""
+        same = [
+            one
+            for one in stock.entries
+            if (one.repository.name, one.seen.manifest.digest) == (thing.repository, digest)
+        ]
+        if thing.kind == "image" and all(one.tag == thing.tag for one in same):
+            with contextlib.suppress(NotFound):  # nobody signed it
+                await self.registry.delete(thing.repository, signature_tag(digest))
 
 
 def takers(repository: str, tag: str, in_use: InUse, history: Sequence[RevisionRecord]) -> tuple[str, ...]:

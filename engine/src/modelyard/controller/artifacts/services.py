@@ -23,8 +23,9 @@ from modelyard.images import (
     Repository,
     ServiceParts,
     Workshop,
-    bill_service,
+    bill_upon,
     build_service,
+    package_of,
     prepare_service,
 )
 from modelyard.processes import Home, disk_errors
@@ -49,7 +50,8 @@ class ServiceImages:
         target = Repository(registry, image.repository)
         manifest = await registry.resolve(image.repository, image.digest)
         wheel = await asyncio.to_thread(bundled_runtime)
-        await bill_service(manifest, base, wheel, source=source, target=target)
+        own = [package_of(wheel.path, wheel.digest)]
+        await bill_upon(manifest, base, own, source=source, target=target)
 
 
 @attrs.define
