@@ -9,7 +9,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelyard.api import BasePython, EnvironmentSpec, PipLayer, Platform
+from modelyard.api import BasePython, EnvironmentSpec, LockedPackage, LockFile, PipLayer, Platform
 from modelyard.environments.locks import LockDamaged
 from modelyard.images import Inputs, image_lock_key, image_spec_key, steps_key, why
 
@@ -19,6 +19,7 @@ SPEC = EnvironmentSpec(
 )
 INPUTS = Inputs(Platform("linux", "amd64"), BASE, SPEC)
 PYTHON = BasePython(PurePosixPath("/usr/bin/python3.11"), "3.11.7", "cp311", "glibc-2.36", "x86_64", True)
+LOCK_FILE = LockFile((LockedPackage("six", "1.17.0", ("sha256:" + "d" * 64,)),))
 HASH = "--hash=sha256:" + "b" * 64
 LOCK = f"numpy==2.0 {HASH}\nscipy==1.1 {HASH}\n"
 
@@ -34,6 +35,8 @@ DIFFERENT = [
     with_spec(conda={"dependencies": ["numpy"]}),
     with_spec(docker_steps=("RUN b", "RUN a")),
     with_spec(python="3.12"),
+    with_spec(lock_file=LOCK_FILE),
+    with_spec(lock_file=attrs.evolve(LOCK_FILE, requires_python=">=3.11")),
 ]
 SAYS = [
     "platform: linux/amd64 -> linux/arm64",
@@ -42,6 +45,8 @@ SAYS = [
     "conda: default -> changed",
     "docker_steps: changed -> changed",
     "python: default -> 3.12",
+    "lock_file: changed; requirements: +six==1.17.0",
+    "lock_file: changed; requirements: +six==1.17.0",
 ]
 
 

@@ -26,10 +26,12 @@ from modelyard.environments.contents import Package, list_installed, list_packag
 from modelyard.environments.for_bases import no_lock, recorded_lock, solve_for_base
 from modelyard.environments.interpreters import Interpreter, find_interpreter
 from modelyard.environments.keys import (
+    asked,
     canonical,
     changes,
     digest,
     explain_miss,
+    locked,
     normalised,
     normalised_conda,
     spec_key,
@@ -39,11 +41,12 @@ from modelyard.environments.locks import Lock, lock_of, make_lock, parse_pins
 from modelyard.environments.pins import Pin, read_pins
 from modelyard.environments.preinstalled import Preinstalled
 from modelyard.environments.records import LockRecords, RegistryLockRecords
-from modelyard.environments.solving import solve
+from modelyard.environments.solving import Asked, solve
 from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
 
 __all__ = [
     "Arrangement",
+    "Asked",
     "CondaLock",
     "CondaPackage",
     "CondaPlatform",
@@ -59,6 +62,7 @@ __all__ = [
     "RuntimeWheel",
     "Shelf",
     "arrange",
+    "asked",
     "build",
     "bundled_runtime",
     "cached",
@@ -76,6 +80,7 @@ __all__ = [
     "list_installed",
     "list_packages",
     "lock_of",
+    "locked",
     "make_lock",
     "no_lock",
     "normalised",

@@ -12,6 +12,7 @@ import platform
 import re
 from collections.abc import Iterable, Mapping
 
+import attrs
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -34,9 +35,10 @@ def spec_key(spec: EnvironmentSpec, interpreter: Interpreter, runtime_digest: st
             "interpreter": base(interpreter),
             "runtime": runtime_digest,
             "base": spec.base,
-            "requirements": normalised(spec.requirements),
+            "requirements": asked(spec),
             "conda": normalised_conda(spec.conda),
             "docker_steps": spec.docker_steps,
+            **locked(spec),
         }
     )
 
@@ -44,6 +46,17 @@ def spec_key(spec: EnvironmentSpec, interpreter: Interpreter, runtime_digest: st
 def base(interpreter: Interpreter) -> dict[str, str]:
     """Give what an environment's binaries depend on; where the interpreter lies is not part of it."""
     return {"version": interpreter.version, "abi": interpreter.abi, "libc": interpreter.libc}
+
+
+def asked(spec: EnvironmentSpec) -> list[str]:
+    """Write in one way which packages of pip a specification asks for, those of its lock file among them."""
+    locked = spec.lock_file.packages if spec.lock_file else ()
+    return normalised((*spec.requirements, *(package.line for package in locked)))
+
+
+def locked(spec: EnvironmentSpec) -> dict[str, object]:
+    """Give what a lock file adds to a key; nothing where there is none, so that other keys stay what they were."""
+    return {"lock_file": attrs.asdict(spec.lock_file)} if spec.lock_file else {}
 
 
 def normalised(lines: Iterable[str]) -> list[str]:
@@ -119,10 +132,12 @@ def explain_miss(old: EnvironmentSpec | None, new: EnvironmentSpec) -> str:
 
 def changes(old: EnvironmentSpec, new: EnvironmentSpec) -> list[str]:
     """Say of each input in which the two differ how it changed; variables do not count."""
-    before, after = normalised(old.requirements), normalised(new.requirements)
+    before, after = asked(old), asked(new)
     parts = [f"+{one}" for one in after if one not in before]
     parts += [f"-{one}" for one in before if one not in after]
     reasons = [f"requirements: {' '.join(parts)}"] if parts else []
+    if not reasons and locked(old) != locked(new):
+        reasons.append("lock_file: other hashes, or for other machines")
     for name in ("python", "base", "conda", "docker_steps"):
         was, now = getattr(old, name), getattr(new, name)
         differ = normalised_conda(was) != normalised_conda(now) if name == "conda" else was != now

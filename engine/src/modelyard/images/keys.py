@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import attrs
 
 from modelyard.api import EnvironmentSpec, PipLayer, Platform
-from modelyard.environments import changes, digest, normalised, normalised_conda, parse_pins
+from modelyard.environments import asked, changes, digest, locked, normalised_conda, parse_pins
 
 KEY_VERSION = 1
 """A change of either rule is a new version: old images are then simply never hit."""
@@ -25,6 +25,8 @@ class Inputs:
     platform: Platform
     base: str
     spec: EnvironmentSpec
+    lock_file: str = ""
+    """The digest of a lock file whose content is not at hand, as for an image that was found."""
 
 
 def image_spec_key(inputs: Inputs, *, runtime: Iterable[str] = ()) -> str:
@@ -41,9 +43,10 @@ def image_spec_key(inputs: Inputs, *, runtime: Iterable[str] = ()) -> str:
             "base": inputs.base,
             "docker_steps": spec.docker_steps,
             "python": spec.python,
-            "requirements": normalised(spec.requirements),
+            "requirements": asked(spec),
             "conda": normalised_conda(spec.conda),
             "runtime": sorted(runtime),
+            **locked(spec),
         }
     )
 
@@ -96,6 +99,11 @@ def _pip(layer: PipLayer) -> dict[str, object]:
     }
 
 
+def lock_file_digest(inputs: Inputs) -> str:
+    """Name the lock file of an environment; nothing where it has none."""
+    return inputs.lock_file or (digest(locked(inputs.spec)) if inputs.spec.lock_file else "")
+
+
 def why(wanted: Inputs, known: Iterable[Inputs]) -> str:
     """Say which inputs make `wanted` a miss against the nearest of what is known."""
     reasons = [_differences(one, wanted) for one in known]
@@ -111,5 +119,11 @@ def _differences(old: Inputs, new: Inputs) -> list[str]:
         found.append(f"platform: {old.platform} -> {new.platform}")
     if old.base != new.base:
         found.append(f"base: {old.base} -> {new.base}")
+    if lock_file_digest(old) != lock_file_digest(new):
+        found.append("lock_file: changed")
     # one name may have come to stand for another digest, and two names for one
-    return found + changes(attrs.evolve(old.spec, base=None), attrs.evolve(new.spec, base=None))
+    return found + changes(_comparable(old.spec), _comparable(new.spec))
+
+
+def _comparable(spec: EnvironmentSpec) -> EnvironmentSpec:
+    return attrs.evolve(spec, base=None, requirements=tuple(asked(spec)), lock_file=None)

@@ -28,6 +28,11 @@ def clashes(values: Mapping[str, Any]) -> Iterator[tuple[str, WrongError]]:
                 allowed=f"at most {concurrent}, or request.max_concurrent: {workers}",
             ),
         )
+    if value("environment.lock_file") is not None and value("environment.requirements"):
+        yield (
+            "environment.requirements",
+            WrongError("stands beside a lock file, which decides alone", allowed="one of the two"),
+        )
     yield from _batching(value)
     yield from _multi_model(value)
 
