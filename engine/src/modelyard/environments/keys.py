@@ -11,6 +11,7 @@ import json
 import platform
 import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
 
 import attrs
 from packaging.requirements import InvalidRequirement, Requirement
@@ -20,7 +21,7 @@ from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable
 from modelyard.environments.interpreters import Interpreter
 
 KEY_VERSION = 1
-_USER = re.compile(r"(?<=://)[^/@\s]*@")
+_USER = re.compile(r"(?<=://)[^/\s]*@")
 _TOKEN = re.compile(r"(https?://[^\s'\"]*?)/t/[^/\s'\"]+")
 """What an address may hold that is nobody else's business: `user:password@`, and conda's `/t/<token>/`."""
 
@@ -106,7 +107,7 @@ def parse(line: str) -> Requirement | None:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         raise EnvironmentUnsolvable(
-            f"{text!r} is not a requirement: {str(error).splitlines()[0]}",
+            f"{public_address(text)!r} is not a requirement: {str(error).splitlines()[0]}",
             place="environment.requirements",
             remedy="write `name`, `name==1.2` or `name[extra]>=1`; options such as index addresses belong"
             " in uv's own settings",
@@ -116,6 +117,13 @@ def parse(line: str) -> Requirement | None:
             f"{text!r} names a file, which may change under its key",
             place="environment.requirements",
             remedy="put the wheel into a folder named by UV_FIND_LINKS and ask for its version",
+        )
+    if requirement.url and "@" in urlsplit(requirement.url).netloc:
+        raise EnvironmentUnsolvable(
+            f"{public_address(text)!r} has credentials in its address, which would be stored and shown",
+            place="environment.requirements",
+            remedy="ask for it by name, and name its index in UV_INDEX with UV_INDEX_<NAME>_USERNAME and"
+            " UV_INDEX_<NAME>_PASSWORD",
         )
     requirement.name = canonicalize_name(requirement.name)
     requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}

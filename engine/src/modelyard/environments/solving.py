@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import attrs
 
 from modelyard.api import BasePython, EnvironmentSpec, EnvironmentUnsolvable, LockFile
+from modelyard.environments.calling import run_uv
 from modelyard.environments.conflicts import explain
 from modelyard.environments.interpreters import Interpreter
 from modelyard.environments.keys import normalised, spec_key
@@ -17,9 +18,8 @@ from modelyard.environments.lock_files import check_target, held
 from modelyard.environments.locks import Lock, LockDamaged, make_lock, without
 from modelyard.environments.preinstalled import Preinstalled, constrained, explained
 from modelyard.environments.records import LockRecords
-from modelyard.environments.uv import OPTIONS, uv_binary, uv_environment
 from modelyard.environments.wheels import NAME, RuntimeWheel
-from modelyard.processes import Home, disk_errors, run
+from modelyard.processes import Home, disk_errors
 
 _SOLVE_SECONDS = 600.0
 _COMPILE = ("--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
@@ -153,15 +153,14 @@ async def compile_lock(
             lines.insert(0, runtime.requirement)
         with disk_errors(wanted):
             wanted.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        done = await run(
+        done = await run_uv(
             [
-                *(uv_binary(), *OPTIONS, "pip", "compile", wanted.name, *_COMPILE),
+                *("pip", "compile", wanted.name, *_COMPILE),
                 *(*python.options, "--output-file", solved.name),
                 *constrained(preinstalled, Path(name)),
                 *(["--no-deps"] if asked.is_locked and runtime is None else []),
             ],
             cwd=Path(name),
-            env=uv_environment(),
             timeout_seconds=_SOLVE_SECONDS,
             on_line=on_line,
         )
