@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from modelyard.api import BasePython, EnvironmentSpec, LockedPackage, LockFile, PipLayer, Platform
 from modelyard.environments.locks import LockDamaged
-from modelyard.images import Inputs, image_lock_key, image_spec_key, steps_key, why
+from modelyard.images import Inputs, conda_key, image_lock_key, image_spec_key, steps_key, why
 
 BASE = "sha256:" + "a" * 64
 SPEC = EnvironmentSpec(
@@ -177,3 +177,15 @@ def test_a_first_image_says_so():
 def test_the_order_in_which_images_are_known_does_not_matter(known: list[Inputs]):
     wanted = with_spec(requirements=("numpy==2.2",))
     assert why(wanted, known) == why(wanted, DIFFERENT)
+
+
+def test_how_layers_are_compressed_makes_another_image_and_gzip_is_what_it_always_was():
+    pip = PipLayer(PurePosixPath("/opt/env"), PYTHON, LOCK, serving=True)
+    keys = [
+        image_lock_key(BASE, (), [pip]),
+        image_lock_key(BASE, (), [pip], compression="zstd"),
+        conda_key(BASE, (), "lock"),
+        conda_key(BASE, (), "lock", compression="zstd"),
+    ]
+    assert len(set(keys)) == 4
+    assert image_lock_key(BASE, (), [pip], compression="gzip") == keys[0]

@@ -99,6 +99,7 @@ from modelyard.api.services import (
     StepReport,
 )
 from modelyard.api.settings import (
+    Compression,
     EngineSettings,
     ImageSettings,
     PluginSettings,
@@ -150,6 +151,7 @@ __all__ = [
     "Candidate",
     "Check",
     "CodeRef",
+    "Compression",
     "CondaLayer",
     "Conflict",
     "Deleted",

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from modelyard.api import EnvironmentSpec, PipLayer, Platform
+from modelyard.api import Compression, EnvironmentSpec, PipLayer, Platform
 from modelyard.environments import asked, changes, digest, locked, normalised_conda, parse_pins
 
 KEY_VERSION = 1
@@ -52,7 +52,12 @@ def image_spec_key(inputs: Inputs, *, runtime: Iterable[str] = ()) -> str:
 
 
 def image_lock_key(
-    base: str, docker_steps: Iterable[str], pips: Iterable[PipLayer], *, conda: str = ""
+    base: str,
+    docker_steps: Iterable[str],
+    pips: Iterable[PipLayer],
+    *,
+    conda: str = "",
+    compression: Compression = "gzip",
 ) -> str:
     """Return the hex key of a solved environment on a base (its digest); the order of the steps counts.
 
@@ -66,6 +71,7 @@ def image_lock_key(
             "docker_steps": list(docker_steps),
             "conda": conda,
             "pips": [_pip(one) for one in pips],
+            **_compressed(compression),
         }
     )
 
@@ -77,7 +83,7 @@ def steps_key(base: str, docker_steps: Iterable[str]) -> str:
     )
 
 
-def conda_key(base: str, docker_steps: Iterable[str], lock: str) -> str:
+def conda_key(base: str, docker_steps: Iterable[str], lock: str, *, compression: Compression = "gzip") -> str:
     """Return the hex key of a base (its digest) with conda packages on it; `lock` is the lock's canonical text."""
     return digest(
         {
@@ -86,8 +92,14 @@ def conda_key(base: str, docker_steps: Iterable[str], lock: str) -> str:
             "base": base,
             "docker_steps": list(docker_steps),
             "lock": lock,
+            **_compressed(compression),
         }
     )
+
+
+def _compressed(compression: Compression) -> dict[str, str]:
+    """Tell images apart that not everybody reads; those in gzip keep the keys that they always had."""
+    return {} if compression == "gzip" else {"compression": compression}
 
 
 def _pip(layer: PipLayer) -> dict[str, object]:

@@ -6,7 +6,15 @@ import sys
 
 import attrs
 
-from modelyard.api import BuildOrder, CondaLayer, EnvironmentSpec, ImageRef, Platform, Unavailable
+from modelyard.api import (
+    BuildOrder,
+    Compression,
+    CondaLayer,
+    EnvironmentSpec,
+    ImageRef,
+    Platform,
+    Unavailable,
+)
 from modelyard.controller.artifacts.building import ImageBuilding
 from modelyard.environments import CondaSpec, conda_platform, solve_conda
 from modelyard.host import Host
@@ -99,7 +107,7 @@ class BaseFinder:
             refresh=desk.refresh,
             on_line=desk.on_line,
         )
-        order = _conda_order(inputs, standing.image, lock.text)
+        order = _conda_order(inputs, standing.image, lock.text, self._building.compression)
         standing = await self._built(order, standing, inputs.platform, errand)
         asked = attrs.evolve(spec, requirements=(*spec.requirements, *file.pip))
         ground = Ground(standing.base.digest, facts.pythons, conda_of(standing.base))
@@ -148,8 +156,8 @@ def _steps_order(inputs: Inputs, base: ImageRef) -> BuildOrder:
     )
 
 
-def _conda_order(inputs: Inputs, base: ImageRef, lock: str) -> BuildOrder:
-    key = conda_key(inputs.base, inputs.spec.docker_steps, lock)
+def _conda_order(inputs: Inputs, base: ImageRef, lock: str, compression: Compression) -> BuildOrder:
+    key = conda_key(inputs.base, inputs.spec.docker_steps, lock, compression=compression)
     return BuildOrder(
         platform=inputs.platform,
         base=base,

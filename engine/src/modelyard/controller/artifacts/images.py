@@ -72,7 +72,9 @@ class ImageMaker:
         self._home = home
         self._host = host
         self._shared = settings.images.shared
-        self._building = ImageBuilding(host, preferred=settings.images.builder)
+        self._building = ImageBuilding(
+            host, preferred=settings.images.builder, compression=settings.images.compression
+        )
         self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
 
     async def build(
@@ -131,7 +133,13 @@ class ImageMaker:
             footing.inputs, footing.ground, wish(spec).isolation, desk=errand.desk
         )
         steps = spec.environment.docker_steps
-        key = image_lock_key(footing.inputs.base, steps, arrangement.pips, conda=footing.conda_lock)
+        key = image_lock_key(
+            footing.inputs.base,
+            steps,
+            arrangement.pips,
+            conda=footing.conda_lock,
+            compression=self._building.compression,
+        )
         return _Solved(footing, arrangement, key)
 
     def _errand(self, registry: Registry, wheel: RuntimeWheel, on_line: OnLine) -> Errand:
@@ -170,7 +178,8 @@ class ImageMaker:
             work.mkdir(parents=True, exist_ok=True)
             folder = tempfile.TemporaryDirectory(dir=work, prefix="service-")
         with folder as name:
-            workshop = Workshop(FolderMemo(self._home.cache / "layers"), Path(name), on_line)
+            memo = FolderMemo(self._home.cache / "layers")
+            workshop = Workshop(memo, Path(name), on_line, self._building.compression)
             manifest = await build_service(parts, base, source=source, target=target, workshop=workshop)
         on_line(f"image {target.name}@{manifest.digest[:19]}")
         return ImageRef(registry.name, target.name, manifest.digest)
