@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import platform
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import attrs
 
@@ -19,7 +18,7 @@ from modelyard.environments.locks import Lock, LockDamaged, make_lock, without
 from modelyard.environments.preinstalled import Preinstalled, constrained, explained
 from modelyard.environments.records import LockRecords
 from modelyard.environments.wheels import NAME, RuntimeWheel
-from modelyard.processes import Home, disk_errors
+from modelyard.processes import Home, disk_errors, scratch
 
 _SOLVE_SECONDS = 600.0
 _COMPILE = ("--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
@@ -142,11 +141,8 @@ async def compile_lock(
     """
     if asked.lock_file is not None:
         check_target(asked.lock_file, python.facts)
-    with disk_errors(home.cache):
-        home.cache.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(dir=home.cache, prefix="solving-")
-    with folder as name:
-        wanted, solved = Path(name) / "requirements.in", Path(name) / "requirements.txt"
+    with scratch(home.cache, "solving") as folder:
+        wanted, solved = folder / "requirements.in", folder / "requirements.txt"
         lines = normalised(asked.lines)
         tell(on_line, f"resolving {len(lines)} requirements for Python {python.facts.version}")
         if runtime is not None:
@@ -157,10 +153,10 @@ async def compile_lock(
             [
                 *("pip", "compile", wanted.name, *_COMPILE),
                 *(*python.options, "--output-file", solved.name),
-                *constrained(preinstalled, Path(name)),
+                *constrained(preinstalled, folder),
                 *(["--no-deps"] if asked.is_locked and runtime is None else []),
             ],
-            cwd=Path(name),
+            cwd=folder,
             timeout_seconds=_SOLVE_SECONDS,
             on_line=on_line,
         )

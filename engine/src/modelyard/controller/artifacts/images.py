@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import platform as machine
-import tempfile
 from pathlib import Path
 
 import attrs
@@ -51,7 +50,7 @@ from modelyard.images import (
     image_lock_key,
     platform_of,
 )
-from modelyard.processes import Home, disk_errors
+from modelyard.processes import Home, scratch
 from modelyard.store import RevisionRecord
 
 ARCHITECTURE = "kubernetes.io/arch"
@@ -173,13 +172,9 @@ class ImageMaker:
     ) -> ImageRef:
         parts = parts_of(revision, wheel)
         target = Repository(registry, parts.repository)
-        work = self._home.cache / "images"
-        with disk_errors(work):
-            work.mkdir(parents=True, exist_ok=True)
-            folder = tempfile.TemporaryDirectory(dir=work, prefix="service-")
-        with folder as name:
+        with scratch(self._home.cache / "images", "service") as folder:
             memo = FolderMemo(self._home.cache / "layers")
-            workshop = Workshop(memo, Path(name), on_line, self._building.compression)
+            workshop = Workshop(memo, folder, on_line, self._building.compression)
             manifest = await build_service(parts, base, source=source, target=target, workshop=workshop)
         on_line(f"image {target.name}@{manifest.digest[:19]}")
         return ImageRef(registry.name, target.name, manifest.digest)
