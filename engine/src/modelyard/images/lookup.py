@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +13,7 @@ import attrs
 
 from modelyard.api import Descriptor, NotFound, Registry, Unavailable
 from modelyard.images.images import Repository
-from modelyard.processes import FileLock, disk_errors
+from modelyard.processes import FileLock, disk_errors, scratch
 
 ENVIRONMENT_IMAGES = "images/environments"
 """The repository, in every registry, of images that hold an environment on a base; tags are lock keys."""
@@ -21,6 +21,8 @@ BASE_IMAGES = "images/bases"
 """The repository of bases that docker steps were done to; tags are keys of base and steps."""
 CONDA_IMAGES = "images/conda"
 """The repository of bases with conda packages on them; tags are keys of base and lock."""
+WORK = "work"
+"""What folders of builds are called: any build sweeps those that killed ones left, whatever they built."""
 _LOCK_SECONDS = 3600.0
 """Whoever comes second waits as long as a large image may take."""
 log = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ async def find_or_build(
         if found := await find_image(key, shelves, repository):
             return found
         own = Repository(shelves.workspace, repository)
-        async with _empty(shelves.folder / key) as folder:
+        async with _working(shelves.folder) as folder:
             return Found(own, await build(own, folder))
 
 
@@ -94,12 +96,11 @@ async def _find(key: str, registry: Registry, repository: str) -> Found | None:
 
 
 @asynccontextmanager
-async def _empty(folder: Path) -> AsyncIterator[Path]:
-    """Give an empty folder; only under the key's lock, for what lies there was left by a build that died."""
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    with disk_errors(folder):
-        await asyncio.to_thread(folder.mkdir)
-    try:
-        yield folder
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+async def _working(folder: Path) -> AsyncIterator[Path]:
+    """Give an empty folder; a build may leave much in it, which is removed in a thread."""
+    with contextlib.ExitStack() as left:
+        work = await asyncio.to_thread(left.enter_context, scratch(folder, WORK))
+        try:
+            yield work
+        finally:
+            await asyncio.to_thread(left.close)

@@ -32,6 +32,7 @@ from modelyard.images import (
     ENVIRONMENT,
     ENVIRONMENT_IMAGES,
     SCRIPT_ENVIRONMENT,
+    WORK,
     Base,
     Desk,
     FolderMemo,
@@ -172,7 +173,7 @@ class ImageMaker:
     ) -> ImageRef:
         parts = parts_of(revision, wheel)
         target = Repository(registry, parts.repository)
-        with scratch(self._home.cache / "images", "service") as folder:
+        with scratch(self._home.cache / "images", WORK) as folder:
             memo = FolderMemo(self._home.cache / "layers")
             workshop = Workshop(memo, folder, on_line, self._building.compression)
             manifest = await build_service(parts, base, source=source, target=target, workshop=workshop)
