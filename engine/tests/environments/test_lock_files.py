@@ -103,6 +103,15 @@ def test_alone_it_is_refused_at_the_latest_when_it_is_installed(
         asyncio.run(ensure(solver(lock_file), interpreter, runtime=None, home=home))
 
 
+def test_where_the_file_names_wheels_of_other_machines_alone_no_other_wheel_is_taken(
+    solver: Solver, index: Path, home: Home, interpreter: Interpreter
+):
+    theirs = write_wheel(index, "oldish", "0.1", tag="cp39-cp39-win_amd64")
+    with pytest.raises(EnvironmentUnsolvable) as caught:
+        asyncio.run(ensure(solver(locked(theirs)), interpreter, runtime=None, home=home))
+    assert "a wheel for this Python and machine" in caught.value.remedy
+
+
 def test_a_package_of_another_machine_is_left_out(solver: Solver, index: Path):
     ours, theirs = index / "mathy-1.0-py3-none-any.whl", index / "modelish-3.1-py3-none-any.whl"
     both = (*locked(ours).packages, *locked(theirs, marker="sys_platform == 'win32'").packages)

@@ -54,7 +54,8 @@ def failure(output: str, folder: Path) -> ModelyardError:
         return EnvironmentUnsolvable(
             f"a package is not the one that was locked: {said}",
             place="environment.requirements",
-            remedy="find out who replaced it on the index; if rightly, solve the environment afresh",
+            remedy="find out who replaced it on the index; if rightly, solve the environment afresh. A lock file"
+            " of your own must name a wheel for this Python and machine",
         )
     if any(mark in lower for mark in _OFFLINE):
         return Unavailable(
