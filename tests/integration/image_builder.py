@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import attrs
-from modelyard.api import Descriptor
+from modelyard.api import Compression, Descriptor
 from modelyard.images import (
     Addition,
     Image,
@@ -46,7 +46,7 @@ class Mortal(Watched):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def build(folder: Path, *, dies_before: str = "") -> Descriptor:
+async def build(folder: Path, *, dies_before: str = "", compression: Compression = "gzip") -> Descriptor:
     """Find or build the image of `folder`/project; every build adds a line to `folder`/builds."""
     registry = Mortal(OciLayoutRegistry(folder / "registry"))
     bases = Repository(registry, BASES)
@@ -62,7 +62,8 @@ async def build(folder: Path, *, dies_before: str = "") -> Descriptor:
             Addition(part, list_tree(folder / "project" / name, f"opt/{name}"))
             for part, name in parts.items()
         ]
-        image = Image(base, additions, "digits", "1", Start(entrypoint=("/opt/env/bin/serve",)))
+        start = Start(entrypoint=("/opt/env/bin/serve",))
+        image = Image(base, additions, "digits", "1", start, compression=compression)
         return await assemble(image, source=bases, target=target, tag=KEY, folder=work)
 
     shelves = Shelves(registry, (), folder / "work")

@@ -77,6 +77,20 @@ def test_skopeo_reads_the_image(folder: Path):
 
 
 @needs_skopeo
+def test_skopeo_reads_layers_in_zstd_and_finds_their_content_right(folder: Path):
+    (folder / "project/env/lib").write_bytes(bytes(3_000_000) + b"the end")  # more than one frame
+    asyncio.run(build(folder, compression="zstd"))
+    name = f"oci:{folder / 'registry'}:{ENVIRONMENT_IMAGES}:{KEY}"
+    manifest = json.loads(skopeo("inspect", "--raw", name))
+    kinds = [one["mediaType"].rpartition(".")[2] for one in manifest["layers"]]
+    assert kinds[1:] == ["tar+zstd", "tar", "tar+zstd"]
+    skopeo("copy", "--dest-decompress", name, f"dir:{folder / 'copy'}")
+    unpacked = json.loads((folder / "copy/manifest.json").read_bytes())
+    config = json.loads(skopeo("inspect", "--config", name))
+    assert [one["digest"] for one in unpacked["layers"]] == config["rootfs"]["diff_ids"]
+
+
+@needs_skopeo
 def test_skopeo_copies_the_image_with_every_digest_checked(folder: Path):
     manifest = asyncio.run(build(folder))
     name = f"oci:{folder / 'registry'}:{ENVIRONMENT_IMAGES}:{KEY}"

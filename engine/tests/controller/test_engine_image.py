@@ -186,7 +186,7 @@ def test_a_version_of_ones_own_becomes_a_tag(yard: Yard, monkeypatch: pytest.Mon
 
 
 def test_what_a_killed_build_left_is_swept_and_nothing_of_ours_stays(yard: Yard):
-    left = yard.home.cache / "images" / "engine" / "wheels"
+    left = yard.home.cache / "images" / "work-of-the-dead" / "wheels"
     left.mkdir(parents=True)
     (left / "half").write_text("made")
     yard.build()

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 from modelyard.api import BasePython, EnvironmentUnsolvable
-from modelyard.environments import for_bases, recorded_lock, solve_for_base
+from modelyard.environments import Asked, for_bases, recorded_lock, solve_for_base
 from modelyard.processes import find_home
 
 ARM = BasePython(PurePosixPath("/usr/bin/python3.12"), "3.12.1", "cp312", "glibc-2.36", "aarch64", True)
@@ -33,7 +33,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
     async def compile_lock(requirements: Any, python: Any, **more: Any) -> str:
         del more
-        assert requirements == ("numpy",)
+        assert requirements == Asked(("numpy",))
         asked.append(python.options)
         return f"# by a tool\n{PIN}"
 
@@ -44,7 +44,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 def solve(records: Records, tmp_path: Path, **more: Any) -> str:
     home = find_home({"MODELYARD_HOME": str(tmp_path)})
     return asyncio.run(
-        solve_for_base(("numpy",), ARM, key="k", runtime=None, home=home, records=records, **more)
+        solve_for_base(Asked(("numpy",)), ARM, key="k", runtime=None, home=home, records=records, **more)
     )
 
 

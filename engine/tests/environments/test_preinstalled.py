@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from modelyard.api import BasePython, EnvironmentUnsolvable
-from modelyard.environments import Lock, Preinstalled, RuntimeWheel, lock_of, solve_for_base
+from modelyard.environments import Asked, Lock, Preinstalled, RuntimeWheel, lock_of, solve_for_base
 from modelyard.processes import Home
 
 from .conftest import Records, write_wheel
@@ -23,7 +23,7 @@ class Solver:
         self, *requirements: str, there: tuple[Preinstalled, ...], runtime: RuntimeWheel | None = None
     ) -> Lock:
         solving = solve_for_base(
-            requirements,
+            Asked(requirements),
             self.python,
             key=f"{requirements} {there}",
             runtime=runtime,

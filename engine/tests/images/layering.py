@@ -41,7 +41,16 @@ def to(target: str) -> Link:
 def squeezed(content: bytes, media_type: str) -> bytes:
     if media_type == GZIP_TYPE:
         return gzip.compress(content, mtime=0)
-    return zstandard.compress(content) if media_type == ZSTD_TYPE else content
+    if media_type != ZSTD_TYPE:
+        return content
+    # as tools write it that compress on several cores: many frames
+    return b"".join(zstandard.compress(content[at : at + 10_000]) for at in range(0, len(content), 10_000))
+
+
+def unzstd(content: bytes) -> bytes:
+    """Read every frame."""
+    with zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True) as reader:
+        return reader.read()
 
 
 async def put_image(

@@ -42,7 +42,8 @@ class Solver:
     keys: list[str] = attrs.field(factory=list)
     there: list[tuple[str, ...]] = attrs.field(factory=list)
 
-    async def __call__(self, requirements: Any, python: BasePython, **more: Any) -> str:
+    async def __call__(self, asked: Any, python: BasePython, **more: Any) -> str:
+        requirements = asked.requirements
         with_runtime = more["runtime"] is not None
         self.solved.append((" ".join(requirements), with_runtime, python.version))
         self.keys.append(more["key"])

@@ -9,7 +9,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelyard.api import BasePython, EnvironmentSpec, PipLayer, Platform
+from modelyard.api import BasePython, EnvironmentSpec, LockedPackage, LockFile, PipLayer, Platform
 from modelyard.environments.locks import LockDamaged
 from modelyard.images import (
     Inputs,
@@ -28,6 +28,7 @@ SPEC = EnvironmentSpec(
 )
 INPUTS = Inputs(Platform("linux", "amd64"), BASE, SPEC)
 PYTHON = BasePython(PurePosixPath("/usr/bin/python3.11"), "3.11.7", "cp311", "glibc-2.36", "x86_64", True)
+LOCK_FILE = LockFile((LockedPackage("six", "1.17.0", ("sha256:" + "d" * 64,)),))
 HASH = "--hash=sha256:" + "b" * 64
 LOCK = f"numpy==2.0 {HASH}\nscipy==1.1 {HASH}\n"
 
@@ -43,6 +44,8 @@ DIFFERENT = [
     with_spec(conda={"dependencies": ["numpy"]}),
     with_spec(docker_steps=("RUN b", "RUN a")),
     with_spec(python="3.12"),
+    with_spec(lock_file=LOCK_FILE),
+    with_spec(lock_file=attrs.evolve(LOCK_FILE, requires_python=">=3.11")),
 ]
 SAYS = [
     "platform: linux/amd64 -> linux/arm64",
@@ -51,6 +54,8 @@ SAYS = [
     "conda: default -> changed",
     "docker_steps: changed -> changed",
     "python: default -> 3.12",
+    "lock_file: changed; requirements: +six==1.17.0",
+    "lock_file: changed; requirements: +six==1.17.0",
 ]
 
 
@@ -198,3 +203,15 @@ def test_a_first_image_says_so():
 def test_the_order_in_which_images_are_known_does_not_matter(known: list[Inputs]):
     wanted = with_spec(requirements=("numpy==2.2",))
     assert why(wanted, known) == why(wanted, DIFFERENT)
+
+
+def test_how_layers_are_compressed_makes_another_image_and_gzip_is_what_it_always_was():
+    pip = PipLayer(PurePosixPath("/opt/env"), PYTHON, LOCK, serving=True)
+    keys = [
+        image_lock_key(BASE, [pip]),
+        image_lock_key(BASE, [pip], compression="zstd"),
+        conda_key(BASE, "lock"),
+        conda_key(BASE, "lock", compression="zstd"),
+    ]
+    assert len(set(keys)) == 4
+    assert image_lock_key(BASE, [pip], compression="gzip") == keys[0]

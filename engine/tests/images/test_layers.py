@@ -18,10 +18,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from modelyard.api import ImageUnbuildable, SystemError_
+from modelyard.api import Compression, Descriptor, ImageUnbuildable, SystemError_
 from modelyard.images import list_tree
 from modelyard.images.entries import Folder
-from modelyard.images.layers import GZIP_TYPE, TAR_TYPE, Layer, _header, write_layer
+from modelyard.images.layers import GZIP_TYPE, TAR_TYPE, ZSTD_TYPE, Layer, _header, write_layer
+
+from engine.tests.images.layering import unzstd
 
 LONG = "packages/" + "n" * 120 + "/" + "ä" * 60 + ".py"
 CONTENT: Mapping[str, bytes] = {
@@ -42,10 +44,10 @@ def plant(folder: Path, files: Sequence[tuple[str, bytes]]) -> Path:
     return folder
 
 
-def layer_of(folder: Path, *, compressed: bool = False) -> tuple[Layer, bytes]:
+def layer_of(folder: Path, *, compression: Compression | None = None) -> tuple[Layer, bytes]:
     with tempfile.TemporaryDirectory() as outer:
         destination = Path(outer) / "layer"
-        layer = write_layer(list_tree(folder, "opt/env"), destination, compressed=compressed)
+        layer = write_layer(list_tree(folder, "opt/env"), destination, compression=compression)
         return layer, destination.read_bytes()
 
 
@@ -67,7 +69,7 @@ def test_it_names_what_was_written(folder: Path):
     assert plain.blob.media_type == TAR_TYPE
     assert plain.blob.digest == plain.diff_id == f"sha256:{hashlib.sha256(content).hexdigest()}"
     assert plain.blob.size == len(content)
-    squeezed, blob = layer_of(folder, compressed=True)
+    squeezed, blob = layer_of(folder, compression="gzip")
     assert squeezed.blob.media_type == GZIP_TYPE
     assert squeezed.blob.digest == f"sha256:{hashlib.sha256(blob).hexdigest()}"
     assert squeezed.blob.size == len(blob) < len(content)
@@ -75,8 +77,18 @@ def test_it_names_what_was_written(folder: Path):
     assert gzip.decompress(blob) == content
 
 
+def test_in_zstd_it_holds_the_same_tar(folder: Path):
+    plain, content = layer_of(folder)
+    squeezed, blob = layer_of(folder, compression="zstd")
+    assert squeezed.blob == Descriptor(ZSTD_TYPE, f"sha256:{hashlib.sha256(blob).hexdigest()}", len(blob))
+    assert squeezed.diff_id == plain.diff_id
+    assert len(blob) < len(content)
+    assert unzstd(blob) == content
+    assert layer_of(folder, compression="zstd") == (squeezed, blob)
+
+
 def test_the_gzip_header_holds_no_time_and_no_name(folder: Path):
-    _, blob = layer_of(folder, compressed=True)
+    _, blob = layer_of(folder, compression="gzip")
     assert blob[3] == 0
     assert blob[4:8] == bytes(4)
 
@@ -109,7 +121,7 @@ def test_anyone_may_read_it_and_nobody_but_root_may_write(folder: Path):
 
 
 def test_a_folder_with_an_owner_is_theirs_alone(tmp_path: Path):
-    write_layer([Folder("var"), Folder("var/own", owner=65532)], tmp_path / "layer", compressed=False)
+    write_layer([Folder("var"), Folder("var/own", owner=65532)], tmp_path / "layer", compression=None)
     outer, own = members((tmp_path / "layer").read_bytes())
     assert (outer.uid, outer.gid, outer.mode) == (0, 0, 0o755)
     assert (own.uid, own.gid, own.mode) == (65532, 65532, 0o700)
@@ -132,7 +144,7 @@ def test_order_time_umask_owner_and_attributes_do_not_change_it(folder: Path, tm
     with contextlib.suppress(OSError):  # some file systems keep none
         os.setxattr(other / "weights", "user.note", b"mine")
     assert layer_of(other) == layer_of(folder)
-    assert layer_of(other, compressed=True) == layer_of(folder, compressed=True)
+    assert layer_of(other, compression="gzip") == layer_of(folder, compression="gzip")
 
 
 @settings(deadline=None)
@@ -211,7 +223,7 @@ def test_a_file_that_changed_since_it_was_listed_is_refused(folder: Path, tmp_pa
             path.unlink()
             path.symlink_to("/etc/passwd")
     with pytest.raises(ImageUnbuildable) as caught:
-        write_layer(entries, tmp_path / "layer", compressed=False)
+        write_layer(entries, tmp_path / "layer", compression=None)
     assert caught.value.place == str(path)
     assert caught.value.remedy
 
@@ -222,12 +234,12 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(SystemError_, match="the disk is full"):
-        write_layer([Folder("opt")], tmp_path / "layer", compressed=False)
+        write_layer([Folder("opt")], tmp_path / "layer", compression=None)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which tells a process's peak of memory")
-@pytest.mark.parametrize("compressed", [False, True])
-def test_memory_does_not_grow_with_a_file(tmp_path: Path, *, compressed: bool):
+@pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
+def test_memory_does_not_grow_with_a_file(tmp_path: Path, compression: Compression | None):
     with (tmp_path / "weights").open("wb") as file:
         file.truncate(300_000_000)
     program = (
@@ -239,7 +251,7 @@ def test_memory_does_not_grow_with_a_file(tmp_path: Path, *, compressed: bool):
         "    return next(int(line.split()[1]) for line in lines if line.startswith('VmHWM'))\n"
         "entries = list_tree(Path(sys.argv[1]), 'opt/model')\n"
         "before = peak()\n"
-        f"write_layer(entries, Path('/dev/null'), compressed={compressed})\n"
+        f"write_layer(entries, Path('/dev/null'), compression={compression!r})\n"
         "print(peak() - before)\n"
     )
     argv = [sys.executable, "-c", program, str(tmp_path)]

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from modelyard.api import Artifact, Descriptor, Refused, Unavailable
 from modelyard.images import Repository, Shelves, find_image, find_or_build
-from modelyard.images.lookup import ENVIRONMENT_IMAGES
+from modelyard.images.lookup import ENVIRONMENT_IMAGES, WORK
 from modelyard.testing import InMemoryRegistry
 
 from engine.tests.images.making import Killed
@@ -104,7 +104,7 @@ def test_what_nobody_has_is_built_into_the_workspaces_registry(shelves: Shelves)
         assert await find_image(KEY, shelves) == found
 
     asyncio.run(case())
-    assert not (shelves.folder / KEY).exists()
+    assert [one.name for one in shelves.folder.iterdir()] == [f"{KEY}.lock"]
 
 
 def test_ten_who_ask_at_once_get_one_build(shelves: Shelves):
@@ -144,12 +144,14 @@ def test_a_build_that_dies_at_any_step_is_seen_by_nobody_or_whole(shelves: Shelv
     assert builder.built == 1
 
 
-def test_what_a_killed_build_left_is_removed_before_the_next(shelves: Shelves):
-    (shelves.folder / KEY).mkdir(parents=True)
-    (shelves.folder / KEY / "half").touch()
+def test_what_a_killed_build_left_is_removed_by_the_next_of_any_key(shelves: Shelves):
+    left = shelves.folder / f"{WORK}-of-the-dead"
+    left.mkdir(parents=True)
+    (left / "half").touch()
     builder = Builder()
     asyncio.run(find_or_build(KEY, shelves, builder))
     assert builder.found_empty == [True]
+    assert not left.exists()
 
 
 def test_those_who_wait_build_when_the_first_fails(shelves: Shelves):

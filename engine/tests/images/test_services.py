@@ -17,6 +17,7 @@ from modelyard.api import (
     BasePython,
     BuildOrder,
     BuildSite,
+    Compression,
     Descriptor,
     EnvironmentSpec,
     ImageRef,
@@ -60,6 +61,8 @@ class Bench:
     lock: str
     work: Path
 
+    compression: Compression = "gzip"
+
     async def environment(self) -> Descriptor:
         """Build the environment's image."""
         made = await put_image(self.registry, [layer({"usr/bin/true": b"true"})])
@@ -73,7 +76,8 @@ class Bench:
             title="environment of digits",
             labels=describe(Inputs(AMD64, made.digest, EnvironmentSpec()), [pip], KEY),
         )
-        site = BuildSite(self.registry, self.registry, self._fresh("environment"), lambda _: None)
+        folder = self._fresh("environment")
+        site = BuildSite(self.registry, self.registry, folder, lambda _: None, self.compression)
         return await assembler().build(order, site)
 
     async def service(self, **changed: Any) -> Descriptor:
@@ -81,7 +85,9 @@ class Bench:
         source = Repository(self.registry, ENVIRONMENTS)
         target = Repository(self.registry, SERVICE)
         found = await find_base(source, KEY, AMD64)
-        workshop = Workshop(FolderMemo(self.work / "memo"), self._fresh("service"), lambda _: None)
+        workshop = Workshop(
+            FolderMemo(self.work / "memo"), self._fresh("service"), lambda _: None, self.compression
+        )
         parts = attrs.evolve(self.parts, **changed)
         return await build_service(parts, found, source=source, target=target, workshop=workshop)
 
@@ -275,3 +281,18 @@ def test_places_in_layers_have_no_leading_slash():
     from modelyard.images.places import in_image
 
     assert in_image(PurePosixPath("/opt/modelyard/code")) == "opt/modelyard/code"
+
+
+def test_layers_remembered_in_gzip_are_made_again_where_zstd_is_asked_for(bench: Bench):
+    async def case() -> tuple[list[str], list[str]]:
+        kinds = []
+        for compression in ("gzip", "zstd"):
+            one: Bench = attrs.evolve(bench, compression=compression)
+            await one.environment()
+            await one.service()
+            kinds.append([blob.media_type for blob in (await bench.registry.pull(SERVICE, "1")).layers])
+        return kinds[0], kinds[1]
+
+    first, second = asyncio.run(case())
+    assert [kind.rpartition(".")[2] for kind in first[1:]] == ["tar+gzip", "tar+gzip", "tar", "tar+gzip"]
+    assert [kind.rpartition(".")[2] for kind in second[1:]] == ["tar+zstd", "tar+zstd", "tar", "tar+zstd"]

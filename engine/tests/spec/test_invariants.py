@@ -17,6 +17,8 @@ from modelyard.api import (
     CodeRef,
     EnvironmentSpec,
     GrpcSpec,
+    LockedPackage,
+    LockFile,
     ModelRef,
     MultiModelSpec,
     ProbeSpec,
@@ -51,15 +53,36 @@ MODEL = st.builds(
 )
 REQUIREMENTS = st.lists(st.sampled_from(["numpy", "numpy>=2", "a[b]==1; python_version>'3'"]), max_size=3)
 SIZES = st.integers(2**20, 2**50)
+LOCKED = st.builds(
+    LockedPackage,
+    name=st.sampled_from(["numpy", "scipy", "zope-interface"]),
+    version=st.sampled_from(["1.0", "2.1.post1", "3!4.5rc1+local"]),
+    hashes=st.lists(st.from_regex(r"\Asha256:[0-9a-f]{64}\Z"), min_size=1, max_size=3, unique=True)
+    .map(sorted)
+    .map(tuple),
+    marker=st.sampled_from(["", 'python_version >= "3.11"', 'sys_platform == "win32"']),
+)
+LOCK_FILES = st.builds(
+    LockFile,
+    packages=st.lists(LOCKED, max_size=4, unique_by=lambda one: (one.name, one.marker))
+    .map(lambda found: sorted(found, key=lambda one: one.line))
+    .map(tuple),
+    requires_python=st.sampled_from(["", ">=3.11", "<3.15,>=3.9"]),
+    environments=st.lists(st.sampled_from(['sys_platform == "linux"', 'os_name == "nt"']), max_size=2).map(
+        tuple
+    ),
+)
 ENVIRONMENTS = st.builds(
     EnvironmentSpec,
     base=st.none() | st.just("repo/base:1"),
     python=st.none() | st.sampled_from(["3.9", "3.10", "3.13"]),
     requirements=REQUIREMENTS.map(tuple),
+    lock_file=st.none(),
     conda=st.none() | st.just({"dependencies": ["numpy", {"pip": ["x"]}]}),
     docker_steps=st.lists(TEXT.filter(bool), max_size=2).map(tuple),
     variables=st.dictionaries(st.from_regex(r"\A[A-Z_][A-Z0-9_]{0,8}\Z"), TEXT, max_size=3),
 )
+ENVIRONMENTS = ENVIRONMENTS | st.builds(EnvironmentSpec, lock_file=LOCK_FILES)
 RESOURCES = st.builds(
     ResourceSpec,
     cpu_millicores=st.integers(1, 1000),

@@ -375,3 +375,16 @@ def test_a_stored_spec_is_read_even_when_its_files_are_gone(project: Path):
     assert parse_service(raw, base=Path("/"), check_files=False) == spec
     with pytest.raises(SpecError):
         parse_service(raw, base=Path("/"))
+
+
+@pytest.mark.parametrize("address", ["https://me:s3cret@h.example/p.whl", "git+https://s3cret@h.example/p"])
+@pytest.mark.parametrize("written", ["[{}]", "requirements.txt"])
+def test_credentials_in_a_requirement_are_refused_with_what_to_do_and_not_shown(
+    project: Path, address: str, written: str
+):
+    line = f"p @ {address}"
+    (project / "requirements.txt").write_text(line)
+    found = finding(project, "environment: {requirements: " + written.format(f"'{line}'") + "}")
+    assert "credentials" in found["message"]
+    assert "UV_INDEX_<NAME>_PASSWORD" in found["allowed"]
+    assert "s3cret" not in repr(found)

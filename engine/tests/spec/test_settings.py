@@ -28,9 +28,9 @@ def test_every_setting_can_be_set(tmp_path: Path):
         "plugins: {disabled: [gpu], required: [cpu], hook_timeout_seconds: 500ms, strict: true}\n"
         "snapshot: {max_bytes: 1GB, max_files: 5, max_patterns: 6, max_pattern_length: 7}\n"
         "router: {address: '::1', port: 0}\nregistry: other\n"
-        "images: {base: 'python:{python}', builder: docker, shared: [company], signing_key: keys/own.key,\n"
-        "  verify: required, trusted_keys: [keys/trusted, /etc/keys/theirs.pub], osv_database: osv,\n"
-        "  osv_max_age_days: 3}\n"
+        "images: {base: 'python:{python}', builder: docker, compression: zstd, shared: [company],\n"
+        "  signing_key: keys/own.key, verify: required, trusted_keys: [keys/trusted, /etc/keys/theirs.pub],\n"
+        "  osv_database: osv, osv_max_age_days: 3}\n"
     )
     assert read_settings(tmp_path / "settings.yaml") == EngineSettings(
         plugins=PluginSettings(frozenset({"gpu"}), frozenset({"cpu"}), 0.5, strict=True),
@@ -39,6 +39,7 @@ def test_every_setting_can_be_set(tmp_path: Path):
         images=ImageSettings(
             base="python:{python}",
             builder="docker",
+            compression="zstd",
             shared=("company",),
             signing_key=tmp_path / "keys/own.key",
             verify="required",

@@ -12,6 +12,7 @@ from modelyard.api.platforms import Platform
 from modelyard.api.plugins import Maturity
 from modelyard.api.refusals import Refusal
 from modelyard.api.registries import Descriptor, Registry
+from modelyard.api.settings import Compression
 
 OnLine = Callable[[str], None]
 """Told each line of progress; may be called from the event loop only."""
@@ -111,6 +112,8 @@ class BuildSite:
     workspace: Registry
     folder: Path
     on_line: OnLine
+    compression: Compression = "gzip"
+    """How layers are to be compressed, by whoever has the choice."""
 
 
 @runtime_checkable

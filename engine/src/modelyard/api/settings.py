@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import attrs
 
@@ -36,6 +37,10 @@ class RouterSettings:
     port: int = 8484
 
 
+Compression = Literal["gzip", "zstd"]
+"""How layers are compressed: everybody reads gzip; zstd is smaller and faster, and new to Docker 23."""
+
+
 @attrs.frozen
 class ImageSettings:
     """How images are made. `{python}` in `base` stands for the Python asked for, as `3.11`."""
@@ -44,6 +49,8 @@ class ImageSettings:
     """What stands below a service that names no base of its own."""
     builder: str = ""
     """The builder that is asked first; empty = whichever can."""
+    compression: Compression = "gzip"
+    """How environments and code are compressed; models are stored as they are."""
     shared: tuple[str, ...] = ()
     """Registries that are looked into after the workspace's own, by name; nothing is written there."""
     signing_key: Path | None = None

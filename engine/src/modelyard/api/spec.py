@@ -42,6 +42,32 @@ class CodeRef:
 
 
 @attrs.frozen
+class LockedPackage:
+    """A package of a lock file: this version and no other, and no file but wheels with one of these hashes."""
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+    """`sha256:<hex>`, sorted."""
+    marker: str = ""
+
+    @property
+    def line(self) -> str:
+        """The package as a requirement."""
+        return f"{self.name}=={self.version}" + (f" ; {self.marker}" if self.marker else "")
+
+
+@attrs.frozen
+class LockFile:
+    """What a lock file (PEP 751) decides, sorted by name, and for which Pythons and machines it does."""
+
+    packages: tuple[LockedPackage, ...]
+    requires_python: str = ""
+    environments: tuple[str, ...] = ()
+    """Markers, one of which must hold; none = everywhere."""
+
+
+@attrs.frozen
 class EnvironmentSpec:
     """What the code needs. `requirements` are PEP 508 lines; `conda` a parsed conda file or None."""
 
@@ -49,6 +75,8 @@ class EnvironmentSpec:
     python: str | None = None
     """Version as `3.11`, 3.8 and newer; None = the interpreter the engine itself runs on."""
     requirements: tuple[str, ...] = ()
+    lock_file: LockFile | None = None
+    """Packages that are locked already; the script gets these and no others."""
     conda: Mapping[str, object] | None = None
     docker_steps: tuple[str, ...] = ()
     dockerfile: str | None = None

@@ -35,11 +35,13 @@ from modelyard.environments.drafts import Drafts, Noted
 from modelyard.environments.for_bases import recorded_lock, solve_for_base
 from modelyard.environments.interpreters import Interpreter, find_interpreter
 from modelyard.environments.keys import (
+    asked,
     canonical,
     changes,
     digest,
     explain_miss,
     explain_nearest,
+    locked,
     normalised,
     normalised_conda,
     spec_key,
@@ -50,12 +52,13 @@ from modelyard.environments.pins import Pin, read_pins
 from modelyard.environments.preinstalled import Preinstalled
 from modelyard.environments.records import REPOSITORY as LOCKS
 from modelyard.environments.records import LockRecords, RegistryLockRecords
-from modelyard.environments.solving import NoLock, no_lock, solve
+from modelyard.environments.solving import Asked, NoLock, no_lock, solve
 from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
 
 __all__ = [
     "LOCKS",
     "Arrangement",
+    "Asked",
     "CondaLock",
     "CondaPackage",
     "CondaPlatform",
@@ -76,6 +79,7 @@ __all__ = [
     "Shelf",
     "WheelFile",
     "arrange",
+    "asked",
     "build",
     "bundled_runtime",
     "cached",
@@ -96,6 +100,7 @@ __all__ = [
     "list_installed",
     "list_packages",
     "lock_of",
+    "locked",
     "make_lock",
     "no_lock",
     "normalised",

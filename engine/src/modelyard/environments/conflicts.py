@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from packaging.requirements import Requirement
 
 from modelyard.api import EnvironmentUnsolvable, ModelyardError, Unavailable
+from modelyard.environments.calling import wrong_credentials
 from modelyard.environments.keys import parse
 
 _LONGEST = 400
@@ -22,6 +23,8 @@ def explain(output: str, requirements: Sequence[str], runtime_requires: Sequence
     said = reason(output)
     lower = output.lower()
     user = [one for line in requirements if (one := parse(line)) is not None]
+    if (refused := wrong_credentials(output)) is not None:
+        return refused
     if any(mark in lower for mark in _OFFLINE):
         return Unavailable(
             f"the package index does not answer: {said}",

@@ -10,13 +10,13 @@ from modelyard.environments.bases import uv_platform
 from modelyard.environments.locks import LockDamaged, parse_pins, render
 from modelyard.environments.preinstalled import Preinstalled
 from modelyard.environments.records import LockRecords
-from modelyard.environments.solving import OnLine, Python, compile_lock, no_lock, tell
+from modelyard.environments.solving import Asked, OnLine, Python, compile_lock, no_lock, tell
 from modelyard.environments.wheels import RuntimeWheel
 from modelyard.processes import Home
 
 
 async def solve_for_base(  # noqa: PLR0913  all but two by keyword
-    requirements: Sequence[str],
+    asked: Asked,
     python: BasePython,
     *,
     key: str,
@@ -39,9 +39,9 @@ async def solve_for_base(  # noqa: PLR0913  all but two by keyword
     if frozen:
         raise no_lock(python.shown)
     options = ("--python", sys.executable, "--python-version", python.version)
-    target = Python(python.version, (*options, "--python-platform", uv_platform(python)))
+    target = Python(python, (*options, "--python-platform", uv_platform(python)))
     solved = await compile_lock(
-        requirements, target, runtime=runtime, preinstalled=preinstalled, home=home, on_line=on_line
+        asked, target, runtime=runtime, preinstalled=preinstalled, home=home, on_line=on_line
     )
     text = render(parse_pins(solved))
     await records.save(key, text)

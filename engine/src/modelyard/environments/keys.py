@@ -11,7 +11,9 @@ import json
 import platform
 import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
 
+import attrs
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -19,7 +21,7 @@ from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable
 from modelyard.environments.interpreters import Interpreter
 
 KEY_VERSION = 1
-_USER = re.compile(r"(?<=://)[^/@\s]*@")
+_USER = re.compile(r"(?<=://)[^/\s]*@")
 _TOKEN = re.compile(r"(https?://[^\s'\"]*?)/t/[^/\s'\"]+")
 """What an address may hold that is nobody else's business: `user:password@`, and conda's `/t/<token>/`."""
 
@@ -34,9 +36,10 @@ def spec_key(spec: EnvironmentSpec, interpreter: Interpreter, runtime_digest: st
             "interpreter": base(interpreter),
             "runtime": runtime_digest,
             "base": spec.base,
-            "requirements": normalised(spec.requirements),
+            "requirements": asked(spec),
             "conda": normalised_conda(spec.conda),
             "docker_steps": spec.docker_steps,
+            **locked(spec),
         }
     )
 
@@ -44,6 +47,17 @@ def spec_key(spec: EnvironmentSpec, interpreter: Interpreter, runtime_digest: st
 def base(interpreter: Interpreter) -> dict[str, str]:
     """Give what an environment's binaries depend on; where the interpreter lies is not part of it."""
     return {"version": interpreter.version, "abi": interpreter.abi, "libc": interpreter.libc}
+
+
+def asked(spec: EnvironmentSpec) -> list[str]:
+    """Write in one way which packages of pip a specification asks for, those of its lock file among them."""
+    locked = spec.lock_file.packages if spec.lock_file else ()
+    return normalised((*spec.requirements, *(package.line for package in locked)))
+
+
+def locked(spec: EnvironmentSpec) -> dict[str, object]:
+    """Give what a lock file adds to a key; nothing where there is none, so that other keys stay what they were."""
+    return {"lock_file": attrs.asdict(spec.lock_file)} if spec.lock_file else {}
 
 
 def normalised(lines: Iterable[str]) -> list[str]:
@@ -93,7 +107,7 @@ def parse(line: str) -> Requirement | None:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         raise EnvironmentUnsolvable(
-            f"{text!r} is not a requirement: {str(error).splitlines()[0]}",
+            f"{public_address(text)!r} is not a requirement: {str(error).splitlines()[0]}",
             place="environment.requirements",
             remedy="write `name`, `name==1.2` or `name[extra]>=1`; options such as index addresses belong"
             " in uv's own settings",
@@ -103,6 +117,13 @@ def parse(line: str) -> Requirement | None:
             f"{text!r} names a file, which may change under its key",
             place="environment.requirements",
             remedy="put the wheel into a folder named by UV_FIND_LINKS and ask for its version",
+        )
+    if requirement.url and "@" in urlsplit(requirement.url).netloc:
+        raise EnvironmentUnsolvable(
+            f"{public_address(text)!r} has credentials in its address, which would be stored and shown",
+            place="environment.requirements",
+            remedy="ask for it by name, and name its index in UV_INDEX with UV_INDEX_<NAME>_USERNAME and"
+            " UV_INDEX_<NAME>_PASSWORD",
         )
     requirement.name = canonicalize_name(requirement.name)
     requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
@@ -128,10 +149,12 @@ def explain_nearest(known: Iterable[EnvironmentSpec], new: EnvironmentSpec) -> s
 
 def changes(old: EnvironmentSpec, new: EnvironmentSpec) -> list[str]:
     """Say of each input in which the two differ how it changed; variables do not count."""
-    before, after = normalised(old.requirements), normalised(new.requirements)
+    before, after = asked(old), asked(new)
     parts = [f"+{one}" for one in after if one not in before]
     parts += [f"-{one}" for one in before if one not in after]
     reasons = [f"requirements: {' '.join(parts)}"] if parts else []
+    if not reasons and locked(old) != locked(new):
+        reasons.append("lock_file: other hashes, or for other machines")
     for name in ("python", "base", "conda", "docker_steps", "dockerfile"):
         was, now = getattr(old, name), getattr(new, name)
         differ = normalised_conda(was) != normalised_conda(now) if name == "conda" else was != now

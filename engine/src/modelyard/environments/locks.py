@@ -60,7 +60,7 @@ def lock_of(text: str) -> Lock:
 def parse_pins(text: str) -> dict[str, list[str]]:
     """Read `name==version [; marker]` -> sorted hashes; comments and options of the tool fall away."""
     pins: dict[str, list[str]] = {}
-    for line in _logical_lines(text):
+    for line in logical_lines(text):
         requirement, *hashes = re.split(r"\s+--hash[=\s]", line)
         match = _PIN.fullmatch(requirement.strip())
         hashes = sorted(one.strip() for one in hashes)
@@ -79,7 +79,7 @@ def render(pins: Mapping[str, list[str]]) -> str:
 
 def without(text: str, name: str) -> str:
     """Drop one package from a lock tool's output."""
-    lines = (line for line in _logical_lines(text) if not re.match(rf"{re.escape(name)}\b(?!-)", line))
+    lines = (line for line in logical_lines(text) if not re.match(rf"{re.escape(name)}\b(?!-)", line))
     return "\n".join(lines)
 
 
@@ -91,7 +91,8 @@ def only(text: str, name: str) -> str:
     )
 
 
-def _logical_lines(text: str) -> list[str]:
+def logical_lines(text: str) -> list[str]:
+    """Give the lines that say something, those joined that a backslash joins."""
     joined = re.sub(r"\\\r?\n", " ", text)
     lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in joined.splitlines())
     return [line for line in lines if line]

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
+import platform
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import attrs
 
-from modelyard.api import EnvironmentSpec, EnvironmentUnsolvable
+from modelyard.api import BasePython, EnvironmentSpec, EnvironmentUnsolvable, LockFile
+from modelyard.environments.calling import run_uv
 from modelyard.environments.conflicts import explain
 from modelyard.environments.interpreters import Interpreter
 from modelyard.environments.keys import normalised, spec_key
+from modelyard.environments.lock_files import check_target, held
 from modelyard.environments.locks import Lock, LockDamaged, make_lock, without
 from modelyard.environments.preinstalled import Preinstalled, constrained, explained
 from modelyard.environments.records import LockRecords
-from modelyard.environments.uv import OPTIONS, uv_binary, uv_environment
 from modelyard.environments.wheels import NAME, RuntimeWheel
-from modelyard.processes import Home, disk_errors, run
+from modelyard.processes import Home, disk_errors, scratch
 
 _SOLVE_SECONDS = 600.0
 _COMPILE = ("--only-binary", ":all:", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
@@ -29,8 +30,27 @@ OnLine = Callable[[str], None]
 class Python:
     """What is solved for: a version, and the options by which uv knows it."""
 
-    version: str
+    facts: BasePython
     options: tuple[str, ...]
+
+
+@attrs.frozen
+class Asked:
+    """What packages are asked for: by requirements, by a lock file, or by both."""
+
+    requirements: tuple[str, ...] = ()
+    lock_file: LockFile | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Give all of it as requirements."""
+        locked = self.lock_file.packages if self.lock_file else ()
+        return (*self.requirements, *(package.line for package in locked))
+
+    @property
+    def is_locked(self) -> bool:
+        """Say whether the lock file decides alone."""
+        return self.lock_file is not None and not self.requirements
 
 
 async def solve(  # noqa: PLR0913  all but one by keyword, two with a default
@@ -52,8 +72,9 @@ async def solve(  # noqa: PLR0913  all but one by keyword, two with a default
         return recorded
     if frozen:
         raise no_lock(f"Python {interpreter.version} of this machine")
-    target = Python(interpreter.version, ("--python", str(interpreter.path)))
-    text = await compile_lock(spec.requirements, target, runtime=runtime, home=home, on_line=on_line)
+    target = Python(_facts(interpreter), ("--python", str(interpreter.path)))
+    asked = Asked(spec.requirements, spec.lock_file)
+    text = await compile_lock(asked, target, runtime=runtime, home=home, on_line=on_line)
     lock = _lock(text, spec, interpreter, runtime)
     await records.save(lock.spec_key, lock.text)
     return lock
@@ -76,6 +97,18 @@ async def known(
     except LockDamaged as error:
         tell(on_line, f"the recorded lock is damaged and is solved again: {error}")
         return None
+
+
+def _facts(interpreter: Interpreter) -> BasePython:
+    return BasePython(
+        path=PurePosixPath(interpreter.path.as_posix()),
+        version=interpreter.version,
+        abi=interpreter.abi,
+        libc=interpreter.libc,
+        machine=platform.machine(),
+        shared_libpython=interpreter.shared_libpython,
+        system=platform.system().lower(),
+    )
 
 
 def digest_of(runtime: RuntimeWheel | None) -> str:
@@ -109,7 +142,7 @@ def _lock(text: str, spec: EnvironmentSpec, interpreter: Interpreter, runtime: R
 
 
 async def compile_lock(
-    requirements: Sequence[str],
+    asked: Asked,
     python: Python,
     *,
     runtime: RuntimeWheel | None,
@@ -117,37 +150,37 @@ async def compile_lock(
     preinstalled: Sequence[Preinstalled] = (),
     on_line: OnLine | None = None,
 ) -> str:
-    """Have uv solve requirements, with the runtime's or without; gives its text less the runtime itself.
+    """Have uv solve what is asked for, with the runtime's or without; gives its text less the runtime itself.
 
     What is `preinstalled`, as conda's packages are, holds: nothing is locked that needs it otherwise, and it is
-    not in the lock itself.
+    not in the lock itself. Nothing is added to what a lock file names but what the runtime needs.
     """
-    with disk_errors(home.cache):
-        home.cache.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(dir=home.cache, prefix="solving-")
-    with folder as name:
-        wanted, solved = Path(name) / "requirements.in", Path(name) / "requirements.txt"
-        lines = normalised(requirements)
-        tell(on_line, f"resolving {len(lines)} requirements for Python {python.version}")
+    if asked.lock_file is not None:
+        check_target(asked.lock_file, python.facts)
+    with scratch(home.cache, "solving") as folder:
+        wanted, solved = folder / "requirements.in", folder / "requirements.txt"
+        lines = normalised(asked.lines)
+        tell(on_line, f"resolving {len(lines)} requirements for Python {python.facts.version}")
         if runtime is not None:
             lines.insert(0, runtime.requirement)
         with disk_errors(wanted):
             wanted.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        done = await run(
+        done = await run_uv(
             [
-                *(uv_binary(), *OPTIONS, "pip", "compile", wanted.name, *_COMPILE),
+                *("pip", "compile", wanted.name, *_COMPILE),
                 *(*python.options, "--output-file", solved.name),
-                *constrained(preinstalled, Path(name)),
+                *constrained(preinstalled, folder),
+                *(["--no-deps"] if asked.is_locked and runtime is None else []),
             ],
-            cwd=Path(name),
-            env=uv_environment(),
+            cwd=folder,
             timeout_seconds=_SOLVE_SECONDS,
             on_line=on_line,
         )
         if done.status != 0:
-            error = explain(done.output_tail, requirements, runtime.requires if runtime else ())
+            error = explain(done.output_tail, asked.lines, runtime.requires if runtime else ())
             raise explained(error, preinstalled)
-        return without(solved.read_text(encoding="utf-8"), NAME)
+        text = without(solved.read_text(encoding="utf-8"), NAME)
+        return held(text, asked.lock_file) if asked.lock_file else text
 
 
 def refuse_what_uv_cannot(spec: EnvironmentSpec) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modelyard.api import EnvironmentUnsolvable, ModelyardError, SystemError_, Unavailable
+from modelyard.environments.calling import run_uv, wrong_credentials
 from modelyard.environments.entries import size_bytes
 from modelyard.environments.solving import OnLine
-from modelyard.environments.uv import OPTIONS, uv_binary, uv_environment
-from modelyard.processes import free_bytes, run
+from modelyard.processes import free_bytes
 
 STEP_SECONDS = 1800.0
 _FULL = ("no space left on device", "disk quota exceeded", "os error 28")
@@ -25,13 +25,7 @@ async def uv_step(
     explain: Callable[[str, Path], ModelyardError] | None = None,
 ) -> None:
     """Run uv in `folder`; raises what `explain`, else `failure`, makes of its words."""
-    done = await run(
-        [uv_binary(), *OPTIONS, *arguments],
-        cwd=folder,
-        env=uv_environment(),
-        timeout_seconds=STEP_SECONDS,
-        on_line=on_line,
-    )
+    done = await run_uv(arguments, cwd=folder, timeout_seconds=STEP_SECONDS, on_line=on_line)
     if done.status != 0:
         raise (explain or failure)(done.output_tail, folder)
 
@@ -54,11 +48,14 @@ def failure(output: str, folder: Path) -> ModelyardError:
     lower = output.lower()
     if (full := full_disk(output, folder)) is not None:
         return full
+    if (refused := wrong_credentials(output)) is not None:
+        return refused
     if any(mark in lower for mark in _TAMPERED):
         return EnvironmentUnsolvable(
             f"a package is not the one that was locked: {said}",
             place="environment.requirements",
-            remedy="find out who replaced it on the index; if rightly, solve the environment afresh",
+            remedy="find out who replaced it on the index; if rightly, solve the environment afresh. A lock file"
+            " of your own must name a wheel for this Python and machine",
         )
     if any(mark in lower for mark in _OFFLINE):
         return Unavailable(

@@ -47,17 +47,17 @@ from modelyard.images.lookup import (
     ENVIRONMENT_IMAGES,
     Found,
     Shelves,
-    emptied,
     find_image,
     find_or_build,
     key_lock,
+    working,
 )
 from modelyard.images.memos import FolderMemo, LayerMemo
 from modelyard.images.places import APPLICATION, CODE, CONDA, ENGINE, ENVIRONMENT, SCRIPT_ENVIRONMENT
 from modelyard.images.platforms import platform_of
 from modelyard.images.pythons import choose_python
 from modelyard.images.reading import Seen, read_image
-from modelyard.images.references import Located, Reference, locate, parse_reference
+from modelyard.images.references import DAEMON, Located, Reference, locate, parse_reference
 from modelyard.images.services import SERVICES, ServiceParts, Workshop, build_service, prepare_service
 from modelyard.images.trees import list_files, list_tree
 
@@ -66,6 +66,7 @@ __all__ = [
     "BASE_IMAGES",
     "CODE",
     "CONDA",
+    "DAEMON",
     "ENGINE",
     "ENGINES",
     "ENVIRONMENT",
@@ -115,7 +116,6 @@ __all__ = [
     "describe",
     "describe_base",
     "dockerfile_key",
-    "emptied",
     "environments_of",
     "facts_of",
     "find_base",
@@ -139,4 +139,5 @@ __all__ = [
     "read_image",
     "steps_key",
     "why",
+    "working",
 ]

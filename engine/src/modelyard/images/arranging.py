@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 
 from modelyard.api import BasePython, EnvironmentUnsolvable, OnLine, PipLayer
-from modelyard.environments import LockRecords, NoLock, RuntimeWheel, check_base, solve_for_base
+from modelyard.environments import Asked, LockRecords, NoLock, RuntimeWheel, check_base, solve_for_base
 from modelyard.images.descriptions import CondaFacts
 from modelyard.images.keys import Inputs, image_spec_key
 from modelyard.images.places import ENVIRONMENT, SCRIPT_ENVIRONMENT
@@ -153,7 +153,7 @@ class _Arranger:
         runtime = self.desk.runtime if serving else None
         inputs = self._solved_for(own=own)
         lock = await solve_for_base(
-            inputs.spec.requirements,
+            Asked(inputs.spec.requirements, inputs.spec.lock_file),
             python,
             key=image_spec_key(inputs, runtime=runtime.requires if runtime else ()),
             runtime=runtime,
@@ -171,7 +171,7 @@ class _Arranger:
         inputs = attrs.evolve(self.inputs, base=self.ground.key)
         if own:
             return inputs
-        empty = attrs.evolve(inputs.spec, requirements=(), conda=None, python=None)
+        empty = attrs.evolve(inputs.spec, requirements=(), lock_file=None, conda=None, python=None)
         return attrs.evolve(inputs, spec=empty)
 
     def _conflict_key(self) -> str:

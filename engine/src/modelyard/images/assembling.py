@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from modelyard.api import Artifact, Descriptor, StoreDamaged
+import attrs
+
+from modelyard.api import Artifact, Compression, Descriptor, StoreDamaged
 from modelyard.images.bases import bring_layers
 from modelyard.images.configs import CONFIG_TYPE, write_config
 from modelyard.images.images import Addition, Image, Repository
@@ -35,7 +37,9 @@ async def assemble(
     what was packed before. Raises `ImageUnbuildable` when a file changed since it was listed.
     """
     await bring_layers(image.base, source, target, folder)
-    layers = await store_layers(image.additions, target, folder, memo or NoMemo())
+    layers = await store_layers(
+        image.additions, target, folder, memo or NoMemo(), compression=image.compression
+    )
     content = write_config(image, layers)
     config = await target.registry.push_blob(target.name, content, CONFIG_TYPE)
     blobs = (*image.base.layers, *(layer.blob for layer in layers))
@@ -43,10 +47,16 @@ async def assemble(
 
 
 async def store_layers(
-    additions: Iterable[Addition], target: Repository, folder: Path, memo: LayerMemo
+    additions: Iterable[Addition],
+    target: Repository,
+    folder: Path,
+    memo: LayerMemo,
+    *,
+    compression: Compression = "gzip",
 ) -> list[Layer]:
     """Store layers in a repository and give what they became; those that are there already are not sent."""
-    return [await _layer(addition, target, folder, memo) for addition in additions]
+    packer = _Packer(target, folder, memo, compression)
+    return [await packer.layer(addition) for addition in additions]
 
 
 async def is_known(key: str, target: Repository, memo: LayerMemo) -> bool:
@@ -55,24 +65,33 @@ async def is_known(key: str, target: Repository, memo: LayerMemo) -> bool:
     return known is not None and await target.registry.has_blob(target.name, known.blob.digest)
 
 
-async def _layer(addition: Addition, target: Repository, folder: Path, memo: LayerMemo) -> Layer:
-    known = memo.load(addition.key) if addition.key else None
-    if known is not None and await target.registry.has_blob(target.name, known.blob.digest):
-        return known
-    layer = await _add(addition, target, folder)
-    if addition.key:
-        memo.save(addition.key, layer)
-    return layer
+@attrs.frozen
+class _Packer:
+    """Packs layers and pushes them; what was packed before and is still there is left alone."""
 
+    target: Repository
+    folder: Path
+    memo: LayerMemo
+    compression: Compression
 
-async def _add(addition: Addition, target: Repository, folder: Path) -> Layer:
-    with disk_errors(folder), tempfile.TemporaryDirectory(dir=folder, prefix="layer-") as inner:
-        path = Path(inner) / "layer"
-        entries = await asyncio.to_thread(addition.listed)
-        layer = await asyncio.to_thread(write_layer, entries, path, compressed=addition.compressed)
-        if not await target.registry.has_blob(target.name, layer.blob.digest):
-            await _push(layer.blob, path, target)
-    return layer
+    async def layer(self, addition: Addition) -> Layer:
+        known = self.memo.load(addition.key) if addition.key else None
+        if known is not None and await self.target.registry.has_blob(self.target.name, known.blob.digest):
+            return known
+        layer = await self._add(addition)
+        if addition.key:
+            self.memo.save(addition.key, layer)
+        return layer
+
+    async def _add(self, addition: Addition) -> Layer:
+        compression = self.compression if addition.compressed else None
+        with disk_errors(self.folder), tempfile.TemporaryDirectory(dir=self.folder, prefix="layer-") as inner:
+            path = Path(inner) / "layer"
+            entries = await asyncio.to_thread(addition.listed)
+            layer = await asyncio.to_thread(write_layer, entries, path, compression=compression)
+            if not await self.target.registry.has_blob(self.target.name, layer.blob.digest):
+                await _push(layer.blob, path, self.target)
+        return layer
 
 
 async def _push(blob: Descriptor, path: Path, target: Repository) -> None:

@@ -12,7 +12,7 @@ from modelyard.api import BasePython, Platform
 from modelyard.images.images import Base, Repository
 from modelyard.images.pythons import find_libc, find_pythons, machine_of
 from modelyard.images.scanning import scan_base
-from modelyard.processes import disk_errors, write_atomic
+from modelyard.processes import scratch, write_atomic
 
 _VERSION = 2
 """A change of how Pythons are looked for is a new version: bases are then looked through again."""
@@ -39,9 +39,8 @@ async def facts_of(base: Base, source: Repository, platform: Platform, folder: P
     known = await asyncio.to_thread(_read, file)
     if known is not None:
         return known
-    with disk_errors(folder):
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    contents = await scan_base(base, source, folder)
+    with scratch(folder, "base") as work:
+        contents = await scan_base(base, source, work)
     machine = machine_of(platform)
     pythons = find_pythons(contents, base.config, platform)
     found = BaseFacts(machine, find_libc(contents, machine), pythons)

@@ -13,9 +13,9 @@ from typing import Any
 import attrs
 
 from modelyard.api import BasePython, EnvironmentSpec, ImageUnbuildable, PipLayer, Platform
-from modelyard.environments import Preinstalled, canonical, normalised, normalised_conda
+from modelyard.environments import Preinstalled, asked, canonical, normalised_conda
 from modelyard.images.images import Base
-from modelyard.images.keys import Inputs
+from modelyard.images.keys import Inputs, lock_file_digest
 
 INPUTS = "dev.modelyard.inputs"
 ENVIRONMENTS = "dev.modelyard.environments"
@@ -113,7 +113,8 @@ def inputs_of(base: Base) -> Inputs | None:
             docker_steps=tuple(document["docker_steps"]),
             dockerfile=document["dockerfile"],
         )
-        return Inputs(Platform.parse(document["platform"]), str(document["base"]), spec)
+        platform, lock_file = Platform.parse(document["platform"]), str(document.get("lock_file", ""))
+        return Inputs(platform, str(document["base"]), spec, lock_file)
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -145,10 +146,11 @@ def _inputs(inputs: Inputs) -> str:
             "base": inputs.base,
             "base_name": spec.base,
             "python": spec.python,
-            "requirements": normalised(spec.requirements),
+            "requirements": asked(spec),
             "conda": normalised_conda(spec.conda),
             "docker_steps": list(spec.docker_steps),
             "dockerfile": spec.dockerfile,
+            "lock_file": lock_file_digest(inputs),
         }
     ).decode()
 

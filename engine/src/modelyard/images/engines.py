@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import attrs
 
-from modelyard.api import Descriptor, RouterSettings
+from modelyard.api import Compression, Descriptor, RouterSettings
 from modelyard.environments import WheelFile, digest, lay_out, lock_of
 from modelyard.images.assembling import assemble, is_known
 from modelyard.images.descriptions import Inside, environments_of
@@ -53,6 +53,7 @@ async def build_engine(
         parts.revision,
         start_of(inside, base),
         labels={_VERSION_LABEL: parts.version},
+        compression=workshop.compression,
     )
     workshop.on_line(f"pushing {target.name}:{tag} to {target.registry.name}")
     return await assemble(
@@ -88,7 +89,7 @@ def start_of(inside: Inside, base: Base) -> Start:
 
 async def _own(parts: EngineParts, inside: Inside, target: Repository, workshop: Workshop) -> Addition:
     """Lay the wheels out alone, and take nothing but their own files."""
-    key = _key(parts, inside)
+    key = _key(parts, inside, workshop.compression)
     tree = workshop.folder / "wheels"
     if not await is_known(key, target, workshop.memo):
         await lay_out(
@@ -111,7 +112,13 @@ def _files(tree: Path, inside: Inside) -> tuple[Entry, ...]:
     return complete([*own, Folder(in_image(ENGINE_HOME), owner=NOBODY_ID)])
 
 
-def _key(parts: EngineParts, inside: Inside) -> str:
-    place = [str(inside.prefix), str(inside.python.path), inside.python.version]
-    wheels = sorted(one.digest for one in parts.wheels)
-    return digest({"kind": "layer-engine", "version": _LAYER_VERSION, "place": place, "wheels": wheels})
+def _key(parts: EngineParts, inside: Inside, compression: Compression) -> str:
+    return digest(
+        {
+            "kind": "layer-engine",
+            "version": _LAYER_VERSION,
+            "place": [str(inside.prefix), str(inside.python.path), inside.python.version],
+            "wheels": sorted(one.digest for one in parts.wheels),
+            "compression": compression,
+        }
+    )

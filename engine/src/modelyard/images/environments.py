@@ -54,7 +54,14 @@ class Assembler:
             additions.append(conda.addition)
             labels |= describe_conda(conda.facts)
             variables = conda_variables(base, order.conda.prefix)
-        image = Image(base, additions, order.title, start=Start(variables=variables), labels=labels)
+        image = Image(
+            base,
+            additions,
+            order.title,
+            start=Start(variables=variables),
+            labels=labels,
+            compression=site.compression,
+        )
         site.on_line(f"packing and pushing {len(image.additions)} layers on {base.name}")
         target = Repository(site.workspace, order.repository)
         manifest = await assemble(image, source=source, target=target, tag="", folder=site.folder)

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from modelyard.api import Descriptor, ImageUnbuildable, Registry
+from modelyard.api import Compression, Descriptor, ImageUnbuildable, Registry
 from modelyard.images.entries import Entry
 
 Listing = Callable[[], tuple[Entry, ...]]
@@ -109,3 +109,4 @@ class Image:
     revision: str = ""
     start: Start = attrs.field(factory=Start)
     labels: Mapping[str, str] = attrs.field(factory=dict)
+    compression: Compression = "gzip"

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import attrs
 
-from modelyard.api import EnvironmentSpec, PipLayer, Platform
-from modelyard.environments import changes, digest, normalised, normalised_conda, parse_pins
+from modelyard.api import Compression, EnvironmentSpec, PipLayer, Platform
+from modelyard.environments import asked, changes, digest, locked, normalised_conda, parse_pins
 
 KEY_VERSION = 1
 """A change of either rule is a new version: old images are then simply never hit."""
@@ -25,6 +25,8 @@ class Inputs:
     platform: Platform
     base: str
     spec: EnvironmentSpec
+    lock_file: str = ""
+    """The digest of a lock file whose content is not at hand, as for an image that was found."""
 
 
 def image_spec_key(inputs: Inputs, *, runtime: Iterable[str] = ()) -> str:
@@ -42,14 +44,15 @@ def image_spec_key(inputs: Inputs, *, runtime: Iterable[str] = ()) -> str:
             "docker_steps": spec.docker_steps,
             "dockerfile": spec.dockerfile,
             "python": spec.python,
-            "requirements": normalised(spec.requirements),
+            "requirements": asked(spec),
             "conda": normalised_conda(spec.conda),
             "runtime": sorted(runtime),
+            **locked(spec),
         }
     )
 
 
-def image_lock_key(foundation: str, pips: Iterable[PipLayer]) -> str:
+def image_lock_key(foundation: str, pips: Iterable[PipLayer], *, compression: Compression = "gzip") -> str:
     """Return the hex key of solved environments on what lies below them: a base's digest, or the key of a made one.
 
     Raises `LockDamaged` when a lock is none.
@@ -60,6 +63,7 @@ def image_lock_key(foundation: str, pips: Iterable[PipLayer]) -> str:
             "version": KEY_VERSION,
             "foundation": foundation,
             "pips": [_pip(one) for one in pips],
+            **_compressed(compression),
         }
     )
 
@@ -93,9 +97,22 @@ def dockerfile_key(platform: Platform, dockerfile: str, *, context: str = "") ->
     )
 
 
-def conda_key(foundation: str, lock: str) -> str:
+def conda_key(foundation: str, lock: str, *, compression: Compression = "gzip") -> str:
     """Return the hex key of a base with conda packages on it; `lock` is the lock's canonical text."""
-    return digest({"kind": "image-conda", "version": KEY_VERSION, "foundation": foundation, "lock": lock})
+    return digest(
+        {
+            "kind": "image-conda",
+            "version": KEY_VERSION,
+            "foundation": foundation,
+            "lock": lock,
+            **_compressed(compression),
+        }
+    )
+
+
+def _compressed(compression: Compression) -> dict[str, str]:
+    """Tell images apart that not everybody reads; those in gzip keep the keys that they always had."""
+    return {} if compression == "gzip" else {"compression": compression}
 
 
 def _pip(layer: PipLayer) -> dict[str, object]:
@@ -105,6 +122,11 @@ def _pip(layer: PipLayer) -> dict[str, object]:
         "pins": parse_pins(layer.lock),
         "system_packages": layer.system_packages,
     }
+
+
+def lock_file_digest(inputs: Inputs) -> str:
+    """Name the lock file of an environment; nothing where it has none."""
+    return inputs.lock_file or (digest(locked(inputs.spec)) if inputs.spec.lock_file else "")
 
 
 def why(wanted: Inputs, known: Iterable[Inputs]) -> str:
@@ -122,5 +144,11 @@ def _differences(old: Inputs, new: Inputs) -> list[str]:
         found.append(f"platform: {old.platform} -> {new.platform}")
     if old.base != new.base:
         found.append(f"base: {old.base} -> {new.base}")
+    if lock_file_digest(old) != lock_file_digest(new):
+        found.append("lock_file: changed")
     # one name may have come to stand for another digest, and two names for one
-    return found + changes(attrs.evolve(old.spec, base=None), attrs.evolve(new.spec, base=None))
+    return found + changes(_comparable(old.spec), _comparable(new.spec))
+
+
+def _comparable(spec: EnvironmentSpec) -> EnvironmentSpec:
+    return attrs.evolve(spec, base=None, requirements=tuple(asked(spec)), lock_file=None)

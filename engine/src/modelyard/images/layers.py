@@ -10,13 +10,14 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import attrs
 
-from modelyard.api import Descriptor
+from modelyard.api import Compression, Descriptor
 from modelyard.images.entries import Entry, File, Folder, Link, refused
 from modelyard.images.squeezing import Squeezer
 from modelyard.processes import disk_errors
@@ -24,6 +25,7 @@ from modelyard.processes import disk_errors
 TAR_TYPE = "application/vnd.oci.image.layer.v1.tar"
 GZIP_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 ZSTD_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd"
+_TYPES: Mapping[Compression, str] = MappingProxyType({"gzip": GZIP_TYPE, "zstd": ZSTD_TYPE})
 CHUNK_BYTES = 1 << 20
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a FIFO must not hang us
 
@@ -61,15 +63,15 @@ class _Measured:
         return len(content)
 
 
-def write_layer(entries: Iterable[Entry], destination: Path, *, compressed: bool) -> Layer:
+def write_layer(entries: Iterable[Entry], destination: Path, *, compression: Compression | None) -> Layer:
     """Write entries, as `trees` lists them, to the file `destination`.
 
-    `compressed`: gzip at its fastest level; weights gain nothing from it. The digest of a compressed blob
-    depends on the release of zlib, its `diff_id` on nothing but the entries.
+    `compression` None = as they are: weights gain nothing from it. The digest of a compressed blob depends on
+    the release of zlib or zstd, its `diff_id` on nothing but the entries.
     Raises `ImageUnbuildable` when a file is no longer what was listed.
     """
     with disk_errors(destination), destination.open("wb") as file:
-        return _write_compressed(entries, file) if compressed else _write_plain(entries, file)
+        return _write_plain(entries, file) if compression is None else _squeeze(entries, file, compression)
 
 
 def _write_plain(entries: Iterable[Entry], file: _Output) -> Layer:
@@ -78,12 +80,12 @@ def _write_plain(entries: Iterable[Entry], file: _Output) -> Layer:
     return Layer(Descriptor(TAR_TYPE, tar.digest, tar.size), tar.digest)
 
 
-def _write_compressed(entries: Iterable[Entry], file: _Output) -> Layer:
+def _squeeze(entries: Iterable[Entry], file: _Output, compression: Compression) -> Layer:
     blob = _Measured(file)
-    with Squeezer(blob) as squeezed:
+    with Squeezer(blob, compression) as squeezed:
         tar = _Measured(squeezed)
         _write_tar(entries, tar)
-    return Layer(Descriptor(GZIP_TYPE, blob.digest, blob.size), tar.digest)
+    return Layer(Descriptor(_TYPES[compression], blob.digest, blob.size), tar.digest)
 
 
 def _write_tar(entries: Iterable[Entry], output: _Measured) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,12 +13,14 @@ import attrs
 
 from modelyard.api import Descriptor, NotFound, Registry, Unavailable
 from modelyard.images.images import Repository
-from modelyard.processes import FileLock, disk_errors
+from modelyard.processes import FileLock, disk_errors, scratch
 
 ENVIRONMENT_IMAGES = "images/environments"
 """The repository, in every registry, of images that hold an environment on a base; tags are lock keys."""
 BASE_IMAGES = "images/bases"
 """The repository of bases that docker steps were done to or conda packages laid on; tags are keys of both."""
+WORK = "work"
+"""What folders of builds are called: any build sweeps those that killed ones left, whatever they built."""
 _LOCK_SECONDS = 3600.0
 """Whoever comes second waits as long as a large image may take."""
 log = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ async def find_or_build(
         if found := await find_image(key, shelves, repository):
             return found
         own = Repository(shelves.workspace, repository)
-        async with emptied(shelves.folder / key) as folder:
+        async with working(shelves.folder) as folder:
             return Found(own, await build(own, folder))
 
 
@@ -97,12 +99,11 @@ async def _find(key: str, registry: Registry, repository: str) -> Found | None:
 
 
 @asynccontextmanager
-async def emptied(folder: Path) -> AsyncIterator[Path]:
-    """Give an empty folder, gone afterwards; only under a lock, for what lies there was left by one who died."""
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    with disk_errors(folder):
-        await asyncio.to_thread(folder.mkdir)
-    try:
-        yield folder
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+async def working(folder: Path) -> AsyncIterator[Path]:
+    """Give an empty folder below one of the cache; a build may leave much in it, which is removed in a thread."""
+    with contextlib.ExitStack() as left:
+        work = await asyncio.to_thread(left.enter_context, scratch(folder, WORK))
+        try:
+            yield work
+        finally:
+            await asyncio.to_thread(left.close)

@@ -114,4 +114,8 @@ def _open_gzip(path: Path) -> IO[bytes]:
 def _open_zstd(path: Path) -> IO[bytes]:
     import zstandard
 
-    return cast("IO[bytes]", zstandard.open(path, "rb"))
+    # many frames one after the other: `zstandard.open` would end at the first
+    reader = zstandard.ZstdDecompressor().stream_reader(
+        path.open("rb"), read_across_frames=True, closefd=True
+    )
+    return cast("IO[bytes]", reader)

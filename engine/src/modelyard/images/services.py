@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import attrs
 
-from modelyard.api import Descriptor, OnLine
+from modelyard.api import Compression, Descriptor, OnLine
 from modelyard.environments import RuntimeWheel, digest, lay_out, lock_of
 from modelyard.images.assembling import assemble, is_known, store_layers
 from modelyard.images.descriptions import Inside, environments_of
@@ -54,6 +54,7 @@ class Workshop:
     memo: LayerMemo
     folder: Path
     on_line: OnLine
+    compression: Compression = "gzip"
 
 
 async def prepare_service(
@@ -64,7 +65,7 @@ async def prepare_service(
     They are remembered, so that `build_service` has nothing left to do but to name them.
     """
     additions = await _additions(parts, inside, target, workshop)
-    await store_layers(additions, target, workshop.folder, workshop.memo)
+    await store_layers(additions, target, workshop.folder, workshop.memo, compression=workshop.compression)
 
 
 async def build_service(
@@ -77,7 +78,7 @@ async def build_service(
     inside = next(one for one in environments_of(base) if one.serving)
     additions = await _additions(parts, inside, target, workshop)
     start = Start(entrypoint=(str(inside.prefix / "bin" / "python"), *_START), folder=str(CODE))
-    image = Image(base, additions, parts.name, parts.code_digest, start)
+    image = Image(base, additions, parts.name, parts.code_digest, start, compression=workshop.compression)
     return await assemble(
         image,
         source=source,
@@ -94,13 +95,13 @@ async def _additions(
     return [
         await _runtime(parts.runtime, inside, target, workshop),
         *([_models(parts, parts.models)] if parts.models else []),
-        _code(parts),
+        _code(parts, workshop),
     ]
 
 
-def _code(parts: ServiceParts) -> Addition:
+def _code(parts: ServiceParts, workshop: Workshop) -> Addition:
     listing = partial(list_tree, parts.code, in_image(CODE))
-    return Addition(Part.CODE, listing, _key("code", parts.code_digest))
+    return Addition(Part.CODE, listing, _key("code", parts.code_digest, workshop.compression))
 
 
 def _models(parts: ServiceParts, root: Path) -> Addition:
@@ -110,7 +111,10 @@ def _models(parts: ServiceParts, root: Path) -> Addition:
 
 async def _runtime(wheel: RuntimeWheel, inside: Inside, target: Repository, workshop: Workshop) -> Addition:
     """Lay the runtime out alone for the environment it joins, and take nothing but its own files."""
-    key = _key("runtime", wheel.digest, str(inside.prefix), str(inside.python.path), inside.python.version)
+    python = inside.python
+    key = _key(
+        "runtime", wheel.digest, str(inside.prefix), str(python.path), python.version, workshop.compression
+    )
     tree = workshop.folder / "runtime"
     if not await is_known(key, target, workshop.memo):
         await lay_out(

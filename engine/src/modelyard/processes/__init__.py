@@ -18,6 +18,7 @@ from modelyard.processes.files import disk_errors, free_bytes, resident_bytes, w
 from modelyard.processes.home import Home, find_home
 from modelyard.processes.locks import FileLock
 from modelyard.processes.running import Completed, run, run_quickly
+from modelyard.processes.scratch import scratch
 
 __all__ = [
     "Completed",
@@ -33,6 +34,7 @@ __all__ = [
     "resident_bytes",
     "run",
     "run_quickly",
+    "scratch",
     "signal_process",
     "spawn_detached",
     "stop_process",

@@ -30,6 +30,11 @@ def clashes(values: Mapping[str, Any]) -> Iterator[tuple[str, WrongError]]:
         )
     if value("environment.dockerfile") is not None:
         yield from _beside_a_dockerfile(value)
+    if value("environment.lock_file") is not None and value("environment.requirements"):
+        yield (
+            "environment.requirements",
+            WrongError("stands beside a lock file, which decides alone", allowed="one of the two"),
+        )
     yield from _batching(value)
     yield from _multi_model(value)
 

@@ -11,6 +11,7 @@ import attrs
 from modelyard.api import CodeRef, ServiceSpec
 from modelyard.spec.choices import Choice, Flag
 from modelyard.spec.kinds import Integer, Kind, Number, Text, TextList, TextMap
+from modelyard.spec.lock_files import LockFileKind
 from modelyard.spec.places import PATH
 from modelyard.spec.quantities import (
     format_bytes,
@@ -102,7 +103,13 @@ FIELDS: tuple[Field, ...] = (
         "environment.requirements",
         "environment.requirements",
         Requirements(),
-        "Packages, as a list or the path of a requirements file.",
+        "Packages, as a list or the path of a requirements file or a lock file.",
+    ),
+    Field(
+        "environment.lock_file",
+        "environment.lock_file",
+        LockFileKind(),
+        "A lock file (PEP 751, `pylock.toml`), which decides alone.",
     ),
     Field("environment.conda_file", "environment.conda", CondaFile(), "A conda environment file."),
     Field("environment.docker_steps", "environment.docker_steps", TextList(), "Dockerfile lines to run."),

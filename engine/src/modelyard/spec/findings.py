@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ import attrs
 from modelyard.api import SpecError
 
 _SHOWN = 200
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class WrongError(ValueError):
@@ -56,5 +58,5 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    text = "" if value is None else str(value)
+    text = "" if value is None else _CREDENTIALS.sub("***@", str(value))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

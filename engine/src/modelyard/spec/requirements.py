@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import attrs
@@ -15,6 +16,7 @@ from modelyard.spec.kinds import Context, Schema, text_of
 _MAX_LINES = 2_000
 _MAX_INCLUDES = 10
 _ALLOWED = "PEP 508 names and versions, as scikit-learn==1.7.2"
+_CREDENTIALS = re.compile(r"://[^/\s]*@")
 _INCLUDES = ("-r", "--requirement")
 
 
@@ -72,14 +74,20 @@ def check_requirement(line: str) -> str:
         requirement = Requirement(line)
     except InvalidRequirement as error:
         if "://" in line:
-            raise _no_url() from error
+            raise _no_url(line) from error
         raise WrongError(f"is no requirement: {str(error).splitlines()[0]}", allowed=_ALLOWED) from error
     if requirement.url:
-        raise _no_url()
+        raise _no_url(line)
     return line
 
 
-def _no_url() -> WrongError:
+def _no_url(line: str) -> WrongError:
+    if _CREDENTIALS.search(line):
+        return WrongError(
+            "has credentials in an address, which would be stored and shown",
+            allowed=f"{_ALLOWED}; name the index in UV_INDEX, with UV_INDEX_<NAME>_USERNAME and"
+            " UV_INDEX_<NAME>_PASSWORD",
+        )
     return WrongError("URLs are not supported: they cannot be locked by version", allowed=_ALLOWED)
 
 

@@ -28,6 +28,7 @@ from modelyard.spec.fields import BY_KEY, FIELDS, GIVEN, Field
 from modelyard.spec.files import read_text
 from modelyard.spec.findings import Report, WrongError
 from modelyard.spec.kinds import Context, TextList
+from modelyard.spec.lock_files import is_lock_file
 from modelyard.spec.reading import build, find, missing, read_fields
 from modelyard.spec.scripts import check_entry_name, check_script
 from modelyard.spec.v1_variables import read_variables
@@ -132,6 +133,7 @@ def _mapping(root: Node) -> Node:
 
 def _service(root: Node, context: Context) -> ServiceSpec:
     root, given = _without_given(root, context)
+    root = _with_lock_file(root)
     values = read_fields(root, FIELDS, context)
     read_variables(root, values, context)
     missing(root, FIELDS, values, context)
@@ -146,6 +148,20 @@ def _service(root: Node, context: Context) -> ServiceSpec:
     if "replicas" in values:
         values |= {"scaling.min": values["replicas"], "scaling.max": values["replicas"]}
     return ServiceSpec(**build(_SECTIONS, values, FIELDS), given=found if given is None else given)
+
+
+def _with_lock_file(root: Node) -> Node:
+    """Take `requirements: pylock.toml` for what it means: `lock_file: pylock.toml`."""
+    environment = find(root, "environment")
+    if not isinstance(environment.value, Mapping) or environment is root:
+        return root
+    named = environment.value.get("requirements")
+    if named is None or not is_lock_file(named.value) or "lock_file" in environment.value:
+        return root
+    rest = {name: node for name, node in environment.value.items() if name != "requirements"}
+    environment = attrs.evolve(environment, value={**rest, "lock_file": named})
+    assert isinstance(root.value, Mapping)  # noqa: S101  it has an environment
+    return attrs.evolve(root, value={**root.value, "environment": environment})
 
 
 def _unset_source(root: Node) -> frozenset[str]:

@@ -55,6 +55,7 @@ SETTINGS_FIELDS: tuple[Field, ...] = (
         "The base of images that name none; {python} stands for the Python asked for.",
     ),
     Field("images.builder", "images.builder", Text(shortest=1, longest=100), "The builder asked first."),
+    Field("images.compression", "images.compression", Choice(("gzip", "zstd")), "How layers are compressed."),
     Field("images.shared", "images.shared", _NAMES, "Registries looked into after the engine's own."),
     Field("images.signing_key", "images.signing_key", AnyPath(), "The private key that signs images."),
     Field("images.verify", "images.verify", Choice(("never", "required")), "Whether images must be signed."),

@@ -9,6 +9,7 @@ import attrs
 import pytest
 from modelyard.api import BasePython, EnvironmentUnsolvable
 from modelyard.environments import (
+    Asked,
     CondaLock,
     CondaPackage,
     Interpreter,
@@ -140,7 +141,7 @@ def test_what_pip_installs_lies_on_top_of_what_conda_has(
 
     async def on_top() -> Path:
         text = await solve_for_base(
-            spec.pip,
+            Asked(spec.pip),
             python,
             key="k",
             runtime=None,

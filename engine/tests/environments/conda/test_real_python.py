@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 from modelyard.environments import (
+    Asked,
     Interpreter,
     lay_out,
     lock_of,
@@ -117,7 +118,7 @@ def run(
 
     async def on_top() -> None:
         text = await solve_for_base(
-            spec.pip,
+            Asked(spec.pip),
             python,
             key="k",
             runtime=None,

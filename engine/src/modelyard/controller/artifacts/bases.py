@@ -7,18 +7,28 @@ from pathlib import Path
 
 import attrs
 
-from modelyard.api import BuildOrder, CondaLayer, EnvironmentSpec, ImageRef, Platform, Unavailable
+from modelyard.api import (
+    BuildOrder,
+    Compression,
+    CondaLayer,
+    EnvironmentSpec,
+    ImageRef,
+    Platform,
+    Unavailable,
+)
 from modelyard.controller.artifacts.building import ImageBuilding
 from modelyard.environments import CondaSpec, conda_platform, solve_conda
 from modelyard.host import Host
 from modelyard.images import (
     BASE_IMAGES,
     CONDA,
+    DAEMON,
     Base,
     BaseFacts,
     Desk,
     Ground,
     Inputs,
+    Located,
     Repository,
     Shelves,
     conda_key,
@@ -113,7 +123,7 @@ class BaseFinder:
         located = locate(parse_reference(name), self._host.registries)
         source = Repository(located.registry, located.repository)
         errand.desk.on_line(f"base {name}")
-        asked = await find_base(source, located.pointer, platform)
+        asked = await _found(name, source, located, platform)
         inputs = Inputs(platform, asked.digest, attrs.evolve(spec, base=name))
         return inputs, _Standing(ImageRef(source.registry.name, source.name, asked.digest), asked, source)
 
@@ -131,7 +141,7 @@ class BaseFinder:
             refresh=desk.refresh,
             on_line=desk.on_line,
         )
-        order = _conda_order(inputs, standing, lock.text)
+        order = _conda_order(inputs, standing, lock.text, self._building.compression)
         standing = await self._built(order, standing, inputs, errand)
         asked = attrs.evolve(spec, requirements=(*spec.requirements, *file.pip))
         ground = Ground(standing.base.digest, facts.pythons, conda_of(standing.base))
@@ -182,6 +192,20 @@ class NotBuilt(Unavailable):
         self.inputs = inputs
 
 
+async def _found(name: str, source: Repository, located: Located, platform: Platform) -> Base:
+    try:
+        return await find_base(source, located.pointer, platform)
+    except Unavailable as failure:
+        if located.registry.name != DAEMON:
+            raise
+        raise Unavailable(
+            f"no registry is listed that has {name}, and Docker, which might know it, does not answer:"
+            f" {failure.message}",
+            place="environment.base",
+            remedy="list its server in registries.toml, start Docker, or name another base",
+        ) from failure
+
+
 def _steps_order(inputs: Inputs, below: _Standing, context: Context) -> BuildOrder:
     steps = inputs.spec.docker_steps
     reads = context if copies_files(steps) else None
@@ -213,8 +237,8 @@ def _dockerfile_order(text: str, platform: Platform, errand: Errand) -> BuildOrd
     )
 
 
-def _conda_order(inputs: Inputs, below: _Standing, lock: str) -> BuildOrder:
-    key = conda_key(below.foundation, lock)
+def _conda_order(inputs: Inputs, below: _Standing, lock: str, compression: Compression) -> BuildOrder:
+    key = conda_key(below.foundation, lock, compression=compression)
     return BuildOrder(
         platform=inputs.platform,
         base=below.image,

@@ -9,6 +9,7 @@ from pathlib import Path
 from modelyard.api import (
     BuildOrder,
     BuildSite,
+    Compression,
     Descriptor,
     ImageBuilder,
     ImageBuilt,
@@ -29,9 +30,10 @@ log = logging.getLogger(__name__)
 class ImageBuilding:
     """Looks for images in the workspace's registry, then in the shared ones, then has them built."""
 
-    def __init__(self, host: Host, *, preferred: str) -> None:
+    def __init__(self, host: Host, *, preferred: str, compression: Compression = "gzip") -> None:
         self._host = host
         self._preferred = preferred
+        self.compression: Compression = compression
 
     async def find_or_build(
         self, order: BuildOrder, base: Registry, shelves: Shelves, on_line: OnLine
@@ -41,7 +43,13 @@ class ImageBuilding:
 
         async def build(target: Repository, folder: Path) -> Descriptor:
             on_line(f"no registry has {order.repository}:{order.tag[:12]}; {builder.name} builds it")
-            site = BuildSite(base=base, workspace=target.registry, folder=folder, on_line=on_line)
+            site = BuildSite(
+                base=base,
+                workspace=target.registry,
+                folder=folder,
+                on_line=on_line,
+                compression=self.compression,
+            )
             return await self._build(builder, order, site)
 
         return await find_or_build(order.tag, shelves, build, order.repository)

@@ -34,6 +34,7 @@ from modelyard.controller.artifacts.trusting import Trust
 from modelyard.controller.artifacts.uses import Leasing
 from modelyard.controller.ports import OnLine
 from modelyard.environments import (
+    Asked,
     Gathered,
     RegistryLockRecords,
     bundled_runtime,
@@ -60,13 +61,13 @@ from modelyard.images import (
     build_engine,
     choose_python,
     describe,
-    emptied,
     find_base,
     find_image,
     image_lock_key,
     image_spec_key,
     package_of,
     platform_of,
+    working,
 )
 from modelyard.processes import FileLock, Home, disk_errors
 
@@ -84,7 +85,9 @@ class EngineImages:
         self._leasing = leasing
         self._trust = Trust(settings.images)
         self._settings = settings
-        self._building = ImageBuilding(host, preferred=settings.images.builder)
+        self._building = ImageBuilding(
+            host, preferred=settings.images.builder, compression=settings.images.compression
+        )
         self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
 
     def build(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
@@ -136,7 +139,7 @@ class EngineImages:
         needs = requirements_of(gathered.wheels, python)
         inputs = attrs.evolve(footing.inputs, spec=attrs.evolve(footing.inputs.spec, requirements=needs))
         lock = await solve_for_base(
-            needs,
+            Asked(needs),
             python,
             key=image_spec_key(inputs),
             runtime=None,
@@ -145,7 +148,9 @@ class EngineImages:
             on_line=asked.say,
         )
         pip = PipLayer(ENGINE, python, lock, serving=False)
-        return _Solved(footing, inputs, pip, image_lock_key(inputs.base, [pip]))
+        return _Solved(
+            footing, inputs, pip, image_lock_key(inputs.base, [pip], compression=self._building.compression)
+        )
 
     async def _outlook(self, asked: _Asked, gathered: Gathered, solved: _Solved, tag: str) -> EngineImage:
         """Say what a build would make."""
@@ -196,7 +201,9 @@ class EngineImages:
             source=found.repository,
             target=target,
             tag=image.tag,
-            workshop=Workshop(FolderMemo(self._home.cache / "layers"), folder, asked.say),
+            workshop=Workshop(
+                FolderMemo(self._home.cache / "layers"), folder, asked.say, self._building.compression
+            ),
         )
         own = [package_of(one.path, one.digest) for one in gathered.wheels]
         await bill_upon(manifest, base, own, source=found.repository, target=target)
@@ -211,7 +218,7 @@ class EngineImages:
             await asyncio.to_thread(work.mkdir, parents=True, exist_ok=True)
         async with (
             FileLock(work / "engine.lock", timeout_seconds=_LOCK_SECONDS),
-            emptied(work / "engine") as folder,
+            working(work) as folder,
         ):
             yield folder
 

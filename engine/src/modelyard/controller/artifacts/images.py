@@ -85,9 +85,11 @@ class ImageMaker:
         self._leasing = leasing or Leasing(home)
         self._shared = settings.images.shared
         self._trust = Trust(settings.images)
-        self._building = ImageBuilding(host, preferred=settings.images.builder)
+        self._building = ImageBuilding(
+            host, preferred=settings.images.builder, compression=settings.images.compression
+        )
         self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
-        self._services = ServiceImages(home, self._trust)
+        self._services = ServiceImages(home, self._trust, settings.images.compression)
         self._nearest = Nearest()
         self._limits = settings.snapshot
         self._digests = Digests()
@@ -227,7 +229,7 @@ class ImageMaker:
         arrangement = await arrange_image(
             footing.inputs, footing.ground, wish(spec).isolation, desk=errand.desk
         )
-        key = image_lock_key(footing.foundation, arrangement.pips)
+        key = image_lock_key(footing.foundation, arrangement.pips, compression=self._building.compression)
         return Solved(footing, arrangement, key)
 
     async def _environment(

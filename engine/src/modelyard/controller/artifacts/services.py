@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +11,7 @@ from typing import Self
 
 import attrs
 
-from modelyard.api import ImageRef, PipLayer, Registry
+from modelyard.api import Compression, ImageRef, PipLayer, Registry
 from modelyard.controller.artifacts.trusting import Trust
 from modelyard.controller.ports import OnLine
 from modelyard.environments import RuntimeWheel, bundled_runtime
@@ -27,8 +26,9 @@ from modelyard.images import (
     build_service,
     package_of,
     prepare_service,
+    working,
 )
-from modelyard.processes import Home, disk_errors
+from modelyard.processes import Home
 from modelyard.store import RevisionRecord
 
 
@@ -38,6 +38,7 @@ class ServiceImages:
 
     home: Home
     trust: Trust
+    compression: Compression = "gzip"
 
     def making(
         self, revision: RevisionRecord, registry: Registry, wheel: RuntimeWheel, on_line: OnLine
@@ -62,17 +63,15 @@ class Making:
     parts: ServiceParts
     registry: Registry
     on_line: OnLine
-    _stack: contextlib.ExitStack = attrs.field(factory=contextlib.ExitStack, init=False)
+    _stack: contextlib.AsyncExitStack = attrs.field(factory=contextlib.AsyncExitStack, init=False)
     _workshop: Workshop | None = attrs.field(default=None, init=False)
     _prepared: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
     async def __aenter__(self) -> Self:
-        work = self.images.home.cache / "images"
-        with disk_errors(work):
-            work.mkdir(parents=True, exist_ok=True)
-            folder = tempfile.TemporaryDirectory(dir=work, prefix="service-")
-        memo = FolderMemo(self.images.home.cache / "layers")
-        self._workshop = Workshop(memo, Path(self._stack.enter_context(folder)), self.on_line)
+        home = self.images.home
+        folder = await self._stack.enter_async_context(working(home.cache / "images"))
+        memo = FolderMemo(home.cache / "layers")
+        self._workshop = Workshop(memo, folder, self.on_line, self.images.compression)
         return self
 
     async def __aexit__(
@@ -81,7 +80,7 @@ class Making:
         if self._prepared is not None:
             self._prepared.cancel()
             await asyncio.gather(self._prepared, return_exceptions=True)
-        await asyncio.to_thread(self._stack.close)
+        await self._stack.aclose()
 
     def prepare(self, pips: Sequence[PipLayer]) -> None:
         """Store the layers of the service meanwhile; `pips` are what its environment's image will hold."""

@@ -192,7 +192,8 @@ def _check_readable(wanted: Wanted, facts: DaemonFacts) -> None:
         raise UserError(
             f"the image has layers in zstd, which Docker {facts.version} cannot read",
             place=str(wanted.ref),
-            remedy="update Docker to 23 or newer, or choose a base image with layers in gzip",
+            remedy="update Docker to 23 or newer, or choose `images.compression: gzip` in settings.yaml and a base"
+            " image with layers in gzip",
         )
 
 
