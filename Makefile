@@ -93,6 +93,7 @@ test-engine: .venv/bundled .venv-runtime/ready
 	$(PYTEST) -n 2
 
 test-slow: .venv/bundled .venv-runtime/ready ## The slow ones: packaging from built wheels, the tutorial, faults under load
+	@[ -f examples/digits/sample.json ] || $(MAKE) --no-print-directory digits-model
 	$(PYTEST_RUNTIME) tests -c ../pyproject.toml --rootdir=.. -m slow || test $$? -eq 5
 	$(PYTEST) -m slow
 
@@ -100,6 +101,7 @@ IMAGE_TESTS := engine/tests/images engine/tests/containers engine/tests/environm
   engine/tests/controller plugins/registry tests/integration tests/fault/test_images.py \
   tests/e2e/test_docker.py tests/e2e/test_images.py tests/e2e/test_registry_server.py
 test-images: .venv/bundled .venv-runtime/ready ## All of images, registries and Docker; as root it starts dockerd and a registry itself
+	@[ -f examples/digits/sample.json ] || $(MAKE) --no-print-directory digits-model
 	$(PYTEST) -m "not gpu" $(IMAGE_TESTS)
 
 # An environment of its own: atheris instruments byte code and has wheels for few Pythons.
