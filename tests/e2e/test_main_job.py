@@ -173,6 +173,7 @@ def test_under_load_replicas_are_added_and_no_request_is_lost(engine: RunningEng
     assert any(record.wanted == 3 for record in engine.client.scaling("doubler"))
 
 
+@pytest.mark.slow
 def test_rollouts_and_scaling_up_and_down_under_load_lose_no_request(engine: RunningEngine, tmp_path: Path):
     folder = doubler(tmp_path / "doubler", more="replicas: 2\nrequest: {queue_wait: 20s}\n")
     engine.deploy(folder)

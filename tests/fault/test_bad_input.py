@@ -106,6 +106,7 @@ def test_a_damaged_store_stops_nothing_and_the_named_remedy_mends_it(engine: Run
     assert engine.post("doubler", {"data": [1]}).json() == [2]
 
 
+@pytest.mark.slow
 def test_a_corrupt_environment_is_made_again(home_folder: Path, tmp_path: Path):
     own_cache = home_folder / "environments"
     own_cache.mkdir()

@@ -100,6 +100,7 @@ def test_a_killed_router_serves_again_from_its_snapshot(serving: RunningEngine):
     assert serving.client.status().router.pid != pid
 
 
+@pytest.mark.slow
 def test_a_router_restarted_with_a_dead_controller_serves(serving: RunningEngine):
     key = serving.key("doubler")
     controller, router = controller_pid(serving), serving.client.status().router.pid
@@ -125,6 +126,7 @@ def test_a_router_restarted_with_a_dead_controller_serves(serving: RunningEngine
     parent.wait(timeout=20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step", ["snapshot", "environment", "place", "start", "ready", "route", "drain", "finish"]
 )
