@@ -174,6 +174,27 @@ class ProbeSpec:
 
 
 @attrs.frozen
+class Prebuilt:
+    """What replicas start from, made before and elsewhere: an image, and where things lie inside it."""
+
+    image: str
+    """`host:port/repository@sha256:<hex>`, as nodes pull it."""
+    environment: str
+    """The folder with `bin/python` that the server runs in."""
+    worker_environment: str = ""
+    """The script's own, where it does not share the server's."""
+    isolation: str = "thread"
+    model_dir: str = ""
+    """What the script is told as AZUREML_MODEL_DIR; empty without models."""
+    app_root: str = ""
+    """The folder over `azureml-models`; empty without models."""
+    code_dir: str = ""
+    code_digest: str = ""
+    environment_key: str = ""
+    model_digests: tuple[str, ...] = ()
+
+
+@attrs.frozen
 class ServiceSpec:
     """One service as its user describes it."""
 
@@ -199,6 +220,8 @@ class ServiceSpec:
     multi_model: MultiModelSpec = attrs.field(factory=MultiModelSpec)
     auth: str = "key"
     target: str = "process"
+    prebuilt: Prebuilt | None = None
+    """Set where the image was built before: then nothing is built, and the paths of code and models are not read."""
     description: str = ""
     tags: Mapping[str, str] = attrs.field(factory=dict)
     given: frozenset[str] = frozenset()
