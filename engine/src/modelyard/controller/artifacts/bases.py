@@ -105,7 +105,7 @@ class BaseFinder:
             standing = await self._built(
                 _steps_order(inputs, standing, errand.context), standing, inputs, errand
             )
-        facts = await facts_of(standing.base, standing.source, platform, self._home.cache / "bases")
+        facts = await facts_of(standing.base, standing.source, platform, self._home.bases)
         if spec.conda is None:
             ground = Ground(standing.base.digest, facts.pythons)
             return Footing(inputs, standing.image, standing.source, ground, standing.made)

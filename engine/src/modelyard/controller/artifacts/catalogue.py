@@ -15,10 +15,12 @@ from modelyard.api import (
     ImageInputs,
     ImageKind,
     ImageLayer,
+    ImagePackage,
     ImageSummary,
     ImageUnbuildable,
     NotFound,
     Registry,
+    StoreDamaged,
     UserError,
 )
 from modelyard.environments import canonical, parse_conda_lock, parse_pins
@@ -39,6 +41,7 @@ from modelyard.images import (
     parts_of,
     read_image,
 )
+from modelyard.images.attesting import packages_in, read_sboms
 from modelyard.store import RevisionRecord
 
 log = logging.getLogger(__name__)
@@ -126,7 +129,18 @@ async def show_image(
             ImageLayer(part, layer.digest, layer.size, layer.media_type)
             for part, layer in zip(parts_of(base), base.layers, strict=True)
         ),
+        packages=await _packages(entry),
     )
+
+
+async def _packages(entry: Entry) -> tuple[ImagePackage, ...]:
+    """Read what an image's bills of materials name; one that is damaged names nothing."""
+    try:
+        bills = await read_sboms(entry.seen.manifest, entry.repository)
+    except StoreDamaged as failure:
+        log.warning("%s", failure)
+        return ()
+    return tuple(sorted({one for bill in bills for one in packages_in(bill)}))
 
 
 async def _locks(key: str, registries: Iterable[Registry]) -> Mapping[str, str]:

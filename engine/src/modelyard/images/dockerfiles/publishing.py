@@ -38,7 +38,7 @@ _GZIP_LEVEL = 1
 async def publish(
     name: str, base: Base | None, order: BuildOrder, site: BuildSite, daemon: BuildDaemon
 ) -> Descriptor:
-    """Store the daemon's image `name` as the order wants it, its tag last; give its manifest.
+    """Store the daemon's image `name` as the order wants it, without its tag yet; give its manifest.
 
     `base` None = nothing is known of what lies below. Layers lie in `site.folder` until they are pushed.
     Raises `ImageUnbuildable` when the image is not for the order's platform.
@@ -55,7 +55,7 @@ async def publish(
         above = [await _push(layer, export, target) for layer in saved.layers[len(below) :]]
     stored = await target.registry.push_blob(target.name, config, CONFIG_TYPE)
     artifact = Artifact(CONFIG_TYPE, (*below, *above), config=stored)
-    return await target.registry.push(target.name, artifact, tag=order.tag)
+    return await target.registry.push(target.name, artifact)
 
 
 @attrs.frozen
