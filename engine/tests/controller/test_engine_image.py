@@ -19,6 +19,7 @@ from modelyard.api import (
     UserError,
 )
 from modelyard.controller.artifacts import EngineImages, bases, engine_image
+from modelyard.controller.artifacts.catalogue import engines_on
 from modelyard.controller.artifacts.uses import Leasing
 from modelyard.environments.distributions.gathering import RELEASE
 from modelyard.host import load
@@ -109,6 +110,11 @@ def test_a_second_build_finds_everything_and_changes_nothing(yard: Yard):
     first, again = yard.build(), yard.build()
     assert again == attrs.evolve(first, environment_found=True, unchanged=True)
     assert not [line for line in yard.lines if "laying out" in line or "resolving" in line]
+
+
+def test_the_registry_tells_which_environment_it_stands_on(yard: Yard):
+    image = yard.build()
+    assert asyncio.run(engines_on(yard.memory)) == {image.environment_key: ("images/engine:0.1.0",)}
 
 
 def test_a_changed_wheel_changes_the_image_and_not_its_environment(yard: Yard):

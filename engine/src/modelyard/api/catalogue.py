@@ -33,7 +33,7 @@ class ImageSummary:
     size_bytes: int
     """Of its manifest's layers and configuration, as they are stored."""
     used_by: tuple[str, ...] = ()
-    """Revisions of this engine's services, as `digits:3`."""
+    """Revisions of this engine's services, as `digits:3`; the engine's own images, as `images/engine:0.1.0`."""
 
 
 @attrs.frozen

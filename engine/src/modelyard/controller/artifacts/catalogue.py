@@ -27,6 +27,7 @@ from modelyard.environments import canonical, parse_conda_lock, parse_pins
 from modelyard.images import (
     BASE_IMAGES,
     CONDA,
+    ENGINES,
     ENVIRONMENT_IMAGES,
     SERVICES,
     Inside,
@@ -96,18 +97,41 @@ async def tags_of(registry: Registry, repository: str) -> tuple[str, ...]:
         return ()
 
 
-def users_of(entry: Entry, history: Sequence[RevisionRecord], above: Iterable[Entry] = ()) -> tuple[str, ...]:
-    """Name the revisions that refer to an image; `above` has the environments' images, which stand on bases."""
+async def engines_on(registry: Registry) -> Mapping[str, tuple[str, ...]]:
+    """Say, by the key of an environment, which of the engine's own images in a registry stand on its image."""
+    found: dict[str, tuple[str, ...]] = {}
+    for tag in await tags_of(registry, ENGINES):
+        try:
+            key = key_of((await read_image(Repository(registry, ENGINES), tag)).base)
+        except (NotFound, ImageUnbuildable) as failure:
+            log.warning("%s:%s is passed over: %s", ENGINES, tag, failure)
+            continue
+        found[key] = (*found.get(key, ()), f"{ENGINES}:{tag}")
+    return found
+
+
+def users_of(
+    entry: Entry,
+    history: Sequence[RevisionRecord],
+    engines: Mapping[str, tuple[str, ...]],
+    above: Iterable[Entry] = (),
+) -> tuple[str, ...]:
+    """Name the revisions and the engine's own images that refer to an image.
+
+    `above` has the environments' images, which stand on bases.
+    """
     if entry.kind is ImageKind.BASE:
         on_it = [one for one in above if entry.tag in one.stands_on]
-        return tuple(dict.fromkeys(user for one in on_it for user in users_of(one, history)))
-    return tuple(f"{one.service}:{one.number}" for one in history if _refers(one, entry))
+        return tuple(dict.fromkeys(user for one in on_it for user in users_of(one, history, engines)))
+    own = engines.get(entry.tag, ()) if entry.kind is ImageKind.ENVIRONMENT else ()
+    return (*(f"{one.service}:{one.number}" for one in history if _refers(one, entry)), *own)
 
 
 async def list_images(registry: Registry, history: Sequence[RevisionRecord]) -> tuple[ImageSummary, ...]:
     """Say what each image is."""
     entries = await entries_of(registry, (one.service for one in history))
-    return tuple([await _summary(entry, history, entries) for entry in entries])
+    engines = await engines_on(registry)
+    return tuple([await _summary(entry, history, engines, entries) for entry in entries])
 
 
 async def show_image(
@@ -120,7 +144,7 @@ async def show_image(
     above = await entries_of(registry, ()) if entry.kind is ImageKind.BASE else ()
     address = registry.address(entry.repository.name)
     return ImageDetails(
-        summary=await _summary(entry, history, above),
+        summary=await _summary(entry, history, await engines_on(registry), above),
         address=f"{address}@{entry.seen.manifest.digest}" if address else "",
         key=key,
         inputs=_inputs(entry),
@@ -210,7 +234,12 @@ def _refers(revision: RevisionRecord, entry: Entry) -> bool:
     )
 
 
-async def _summary(entry: Entry, history: Sequence[RevisionRecord], above: Iterable[Entry]) -> ImageSummary:
+async def _summary(
+    entry: Entry,
+    history: Sequence[RevisionRecord],
+    engines: Mapping[str, tuple[str, ...]],
+    above: Iterable[Entry],
+) -> ImageSummary:
     seen, registry = entry.seen, entry.repository.registry
     key, inputs = key_of(seen.base), inputs_of(seen.base)
     return ImageSummary(
@@ -224,7 +253,7 @@ async def _summary(entry: Entry, history: Sequence[RevisionRecord], above: Itera
         pythons=tuple(one.python.version for one in _inside(entry)),
         packages=await count_packages(registry, key) if key else None,
         size_bytes=seen.size_bytes,
-        used_by=users_of(entry, history, above),
+        used_by=users_of(entry, history, engines, above),
     )
 
 

@@ -53,6 +53,7 @@ from modelyard.images import (
     Desk,
     EngineParts,
     FolderMemo,
+    Found,
     Inputs,
     Repository,
     Shelves,
@@ -188,22 +189,26 @@ class EngineImages:
             labels=describe(solved.inputs, [solved.pip], solved.key),
         )
         shelves = self._shelves(asked.workspace)
-        with self._leasing.using(asked.workspace) as uses:
+        with self._leasing.using(asked.workspace) as uses:  # until the image itself says what it stands on
             await uses.take(ENVIRONMENT_IMAGES, solved.key)
             found = await self._building.find_or_build(
                 order, solved.footing.source.registry, shelves, asked.say
             )
+            return await self._put_together(asked, gathered, image, found, folder)
+
+    async def _put_together(
+        self, asked: _Asked, gathered: Gathered, image: EngineImage, found: Found, folder: Path
+    ) -> str:
         base = await find_base(found.repository, found.manifest.digest, asked.platform)
         target = Repository(asked.target, ENGINES)
+        memo = FolderMemo(self._home.cache / "layers")
         manifest = await build_engine(
             EngineParts(gathered.wheels, gathered.version, image.revision),
             base,
             source=found.repository,
             target=target,
             tag=image.tag,
-            workshop=Workshop(
-                FolderMemo(self._home.cache / "layers"), folder, asked.say, self._building.compression
-            ),
+            workshop=Workshop(memo, folder, asked.say, self._building.compression),
         )
         own = [package_of(one.path, one.digest) for one in gathered.wheels]
         await bill_upon(manifest, base, own, source=found.repository, target=target)
