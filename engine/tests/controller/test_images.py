@@ -24,6 +24,7 @@ from modelyard.api import (
     ImageRef,
     ImageSettings,
     ImageUnbuildable,
+    ImageUntrusted,
     Maturity,
     PipLayer,
     PluginFailed,
@@ -48,15 +49,18 @@ from modelyard.images import (
     ImageArrangement,
     Inputs,
     Inside,
+    Repository,
     ServiceParts,
     Shelves,
     describe,
 )
+from modelyard.images.attesting import sign_image
 from modelyard.images.descriptions import describe_conda
 from modelyard.processes import Home, find_home
 from modelyard.store import RevisionRecord
 from modelyard.testing import InMemoryRegistry, plugin_from
 
+from engine.tests.images.attesting.making_keys import pair
 from engine.tests.images.layering import layer, put_image
 from engine.tests.images.making import AMD64, BASES
 
@@ -347,6 +351,34 @@ def test_a_plan_leaves_open_what_no_registry_tells(yard: Yard):
     seen = asyncio.run(maker.look(yard.spec(), HERE, yard.registry))
     assert (seen.key, seen.cached) == ("", False)
     assert "does not answer" in seen.why
+
+
+def test_a_base_that_must_be_signed_and_is_not_is_refused_before_anything_is_built(
+    yard: Yard, tmp_path: Path
+):
+    pair(tmp_path, "bases")
+    settings = ImageSettings(base=BASE, verify_bases="required", base_keys=(tmp_path / "bases.pub",))
+    maker = yard.maker(settings)
+    with pytest.raises(ImageUntrusted, match="the base is not trusted"):
+        yard.build(maker, docker_steps=("RUN true",))
+    with pytest.raises(ImageUntrusted):
+        asyncio.run(maker.look(yard.spec(), HERE, yard.registry))
+    assert yard.builder.orders == []
+
+
+def test_a_plan_says_who_signed_the_base(yard: Yard, tmp_path: Path):
+    key, _ = pair(tmp_path, "bases")
+    signed = ImageSettings(base=BASE, verify_bases="required", base_keys=(tmp_path / "bases.pub",))
+
+    async def look(settings: ImageSettings | None = None, **environment: Any) -> str:
+        return (await yard.maker(settings).look(yard.spec(**environment), HERE, yard.registry)).base
+
+    assert "its signature is not checked" in asyncio.run(look())
+    assert "its signature is not checked" in asyncio.run(look(docker_steps=("RUN true",)))
+    assert "picked by a Dockerfile" in asyncio.run(look(dockerfile="FROM x"))
+    base = asyncio.run(yard.registry.resolve(BASES, "3"))
+    asyncio.run(sign_image(base, Repository(yard.registry, BASES), key))
+    assert "signed by bases.pub" in asyncio.run(look(signed))
 
 
 def test_packages_asked_for_at_the_start_are_in_the_image(yard: Yard, monkeypatch: pytest.MonkeyPatch):

@@ -89,7 +89,7 @@ class EngineImages:
         self._building = ImageBuilding(
             host, preferred=settings.images.builder, compression=settings.images.compression
         )
-        self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
+        self._bases = BaseFinder(home, host, self._building, settings.images)
 
     def build(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
         """Tell each step, and last the image."""

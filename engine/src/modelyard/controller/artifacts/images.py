@@ -88,7 +88,7 @@ class ImageMaker:
         self._building = ImageBuilding(
             host, preferred=settings.images.builder, compression=settings.images.compression
         )
-        self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
+        self._bases = BaseFinder(home, host, self._building, settings.images)
         self._services = ServiceImages(home, self._trust, settings.images.compression)
         self._nearest = Nearest()
         self._limits = settings.snapshot
@@ -169,7 +169,7 @@ class ImageMaker:
                 found = await find_image(solved.key, self._shelves(registry))
         except NotBuilt as error:
             miss = await self._nearest.why(error.inputs, self._shelves(registry), recent)
-            return attrs.evolve(postponed(asked.isolation, error), miss=miss)
+            return attrs.evolve(postponed(asked.isolation, error), miss=miss, base=error.vouched)
         except (TimeoutError, Unavailable) as error:
             return postponed(asked.isolation, error)
         chosen, shelves = solved.arrangement, self._shelves(registry)
@@ -180,6 +180,7 @@ class ImageMaker:
             asked.why or chosen.why,
             miss="" if found else await self._nearest.why(solved.footing.inputs, shelves, recent),
             place=found.repository.registry.name if found else "",
+            base=solved.footing.vouched,
         )
 
     async def lock(self, spec: ServiceSpec, platform: Platform, registry: Registry, desk: Desk) -> Solved:
