@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 from modelyard.api import (
+    READABLE_LAYERS,
     Artifact,
     BasePython,
     BuildOrder,
@@ -37,7 +38,7 @@ from modelyard.api import (
     UserError,
 )
 from modelyard.controller.artifacts import bases, images, services
-from modelyard.controller.artifacts.images import ImageMaker, platform_for
+from modelyard.controller.artifacts.images import ImageMaker
 from modelyard.controller.ports import Built
 from modelyard.environments import CondaLock, CondaPlatform, CondaSpec, Preinstalled
 from modelyard.host import load
@@ -56,6 +57,7 @@ from modelyard.images import (
 )
 from modelyard.images.attesting import sign_image
 from modelyard.images.descriptions import describe_conda
+from modelyard.images.layers import ZSTD_TYPE
 from modelyard.processes import Home, find_home
 from modelyard.store import RevisionRecord
 from modelyard.testing import InMemoryRegistry, plugin_from
@@ -381,6 +383,23 @@ def test_a_plan_says_who_signed_the_base(yard: Yard, tmp_path: Path):
     assert "signed by bases.pub" in asyncio.run(look(signed))
 
 
+def test_what_docker_could_not_read_is_refused_before_anything_is_built(yard: Yard):
+    old = (attrs.evolve(HERE[0], labels={**HERE[0].labels, READABLE_LAYERS: "gzip"}),)
+    zstd = yard.maker(ImageSettings(base=BASE, compression="zstd"))
+    for work in (
+        zstd.look(yard.spec(), old, yard.registry),
+        zstd.build(yard.revision(), old, yard.registry, print),
+    ):
+        with pytest.raises(ImageUnbuildable, match="zstd"):
+            asyncio.run(work)
+    asyncio.run(put_image(yard.registry, [layer({"a": b"a"})], media_type=ZSTD_TYPE))
+    maker = yard.maker()
+    with pytest.raises(ImageUnbuildable, match="the base has layers in zstd"):
+        asyncio.run(maker.build(yard.revision(docker_steps=("RUN true",)), old, yard.registry, print))
+    assert yard.builder.orders == []
+    asyncio.run(zstd.build(yard.revision(), HERE, yard.registry, print))
+
+
 def test_packages_asked_for_at_the_start_are_in_the_image(yard: Yard, monkeypatch: pytest.MonkeyPatch):
     asked: list[tuple[str, ...]] = []
     arrange: Callable[..., Any] = images.arrange_image
@@ -402,12 +421,6 @@ def test_packages_asked_for_at_the_start_are_in_the_image(yard: Yard, monkeypatc
 def test_a_file_of_packages_that_cannot_be_read_is_named(yard: Yard, named: str):
     with pytest.raises(EnvironmentUnsolvable, match="cannot be read"):
         yard.build(yard.maker(), variables={"AZUREML_EXTRA_REQUIREMENTS_TXT": named})
-
-
-def test_images_are_built_for_the_machine_of_the_place():
-    arm = (Candidate("pi", 1, 1, {"kubernetes.io/arch": "arm64"}),)
-    assert str(platform_for(arm)) == "linux/arm64"
-    assert platform_for(()).os == "linux"
 
 
 def test_shelves_of_a_workspace_know_their_shared_registries(yard: Yard):

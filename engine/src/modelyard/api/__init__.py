@@ -143,6 +143,7 @@ from modelyard.api.spec import (
     ServiceSpec,
 )
 from modelyard.api.targets import (
+    READABLE_LAYERS,
     Candidate,
     ImageTarget,
     Replica,
@@ -157,6 +158,7 @@ __all__ = [
     "API_LEVEL",
     "MAX_MODELS",
     "MODELS_FOLDER",
+    "READABLE_LAYERS",
     "SERVED_API_LEVELS",
     "AcceleratorRequest",
     "Artifact",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -90,6 +91,8 @@ class Errand:
     context: Context
     build: bool = True
     """False = what was not built before is not built now."""
+    accept: Callable[[Base], None] = lambda _: None
+    """Raises for a base that is of no use where replicas will run."""
 
 
 class BaseFinder:
@@ -133,6 +136,7 @@ class BaseFinder:
         source = Repository(located.registry, located.repository)
         errand.desk.on_line(f"base {name}")
         asked = await _found(name, source, located, platform)
+        errand.accept(asked)
         vouched = await self._trust.vouch(asked, located, platform)
         if self._trust.is_required:
             errand.desk.on_line(f"base {vouched}")
