@@ -296,6 +296,23 @@ def test_a_plan_builds_nothing_and_says_what_it_waits_for(yard: Yard, conda: dic
     assert asyncio.run(yard.maker().look(yard.spec(conda=conda), HERE, yard.registry)).cached
 
 
+def test_a_plan_refuses_conda_packages_on_a_base_where_the_server_could_not_run(
+    yard: Yard, conda: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    async def facts_of(*_: object) -> BaseFacts:
+        return BaseFacts("x86_64", "glibc-2.36", (attrs.evolve(PYTHON, version="3.9.18"),))
+
+    monkeypatch.setattr(bases, "facts_of", facts_of)
+    for work in (
+        yard.maker().look(yard.spec(conda=conda), HERE, yard.registry),
+        yard.maker().build(yard.revision(conda=conda), HERE, yard.registry, print),
+    ):
+        with pytest.raises(EnvironmentUnsolvable, match=r"the server needs Python 3\.11") as caught:
+            asyncio.run(work)
+        assert caught.value.place == f"environment.base: {BASE}"
+    assert yard.builder.orders == []
+
+
 def test_an_order_that_no_builder_takes_is_refused_with_every_reason(yard: Yard):
     yard.builder.refusal = Refusal(plugin="all", code="busy", message="not on Fridays")
     with pytest.raises(Refused, match="not on Fridays"):

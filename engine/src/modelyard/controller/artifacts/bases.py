@@ -34,6 +34,7 @@ from modelyard.images import (
     Located,
     Repository,
     Shelves,
+    check_servers,
     conda_key,
     conda_of,
     copies_files,
@@ -108,8 +109,9 @@ class BaseFinder:
     async def find(self, spec: EnvironmentSpec, platform: Platform, errand: Errand) -> Footing:
         """Find the base of a specification; do its docker steps, then lay its conda packages on it.
 
-        Raises `NotBuilt` where the errand forbids to build what is missing, and `ImageUntrusted`, before
-        anything is built, for a base that nobody signed and that must be signed.
+        Raises `NotBuilt` where the errand forbids to build what is missing. Before anything is built:
+        `ImageUntrusted` for a base that nobody signed and that must be signed. Before conda packages are:
+        `EnvironmentUnsolvable` where the server would have no Python.
         """
         self._trust.refuse_unchecked(spec)
         inputs, standing = await self._begin(spec, platform, errand)
@@ -158,6 +160,7 @@ class BaseFinder:
             refresh=desk.refresh,
             on_line=desk.on_line,
         )
+        check_servers(facts.pythons, lock, spec)
         order = _conda_order(inputs, standing, lock.text, self._building.compression)
         standing = await self._built(order, standing, inputs, errand)
         asked = attrs.evolve(spec, requirements=(*spec.requirements, *file.pip))
