@@ -23,7 +23,8 @@ from modelyard.api import (
     Platform,
     StoreDamaged,
 )
-from modelyard.containers.building import ArchiveError, BuildDaemon, Content, Saved, Stop, read_archive
+from modelyard.archives import ArchiveError, Content, Saved, read_archive
+from modelyard.containers.building import BuildDaemon, Stop
 from modelyard.images.bases import bring_layers
 from modelyard.images.configs import CONFIG_TYPE
 from modelyard.images.dockerfiles.configs import clean_config
