@@ -25,7 +25,7 @@ from modelyard.api import (
     ServiceSpec,
 )
 from modelyard.controller.artifacts import LocalArtifacts
-from modelyard.controller.artifacts.catalogue import tags_of
+from modelyard.controller.artifacts.entries import tags_of
 from modelyard.controller.artifacts.uses import Leasing
 from modelyard.controller.ports import Images
 from modelyard.host import Host, load

@@ -19,7 +19,7 @@ from modelyard.api import (
     UserError,
 )
 from modelyard.controller.artifacts import EngineImages, bases, engine_image
-from modelyard.controller.artifacts.catalogue import engines_on
+from modelyard.controller.artifacts.entries import engines_on
 from modelyard.controller.artifacts.uses import Leasing
 from modelyard.environments.distributions.gathering import RELEASE
 from modelyard.host import load

@@ -10,7 +10,7 @@ import attrs
 
 from modelyard.api import Conflict, ImageKind, NotFound, OnLine, PruneReport, Registry
 from modelyard.control import Fate, Thing, Verdict, decide, freed_bytes
-from modelyard.controller.artifacts.catalogue import Entry, engines_on, entries_of, tags_of, users_of
+from modelyard.controller.artifacts.entries import Entry, engines_on, entries_of, tags_of, users_of
 from modelyard.controller.artifacts.uses import InUse, Leasing
 from modelyard.controller.ports import History
 from modelyard.environments import LOCKS
