@@ -18,7 +18,7 @@ from modelyard.api import (
     Unavailable,
     UserError,
 )
-from modelyard.controller.artifacts import EngineImages, bases, engine_image
+from modelyard.controller.artifacts import EngineImages, bases, engine_image, engine_orders
 from modelyard.controller.artifacts.entries import engines_on
 from modelyard.controller.artifacts.uses import Leasing
 from modelyard.environments.distributions.gathering import RELEASE
@@ -186,7 +186,7 @@ def test_another_release_is_left_to_its_own_engine(yard: Yard):
 
 
 def test_a_version_of_ones_own_becomes_a_tag(yard: Yard, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(engine_image, "__version__", "0.2+mine")
+    monkeypatch.setattr(engine_orders, "__version__", "0.2+mine")
     release(yard, "0.2+mine")
     assert yard.build(dry_run=True).tag == "0.2-mine"
 
