@@ -50,7 +50,7 @@ async def main(folder: Path, base: str) -> None:
     )
     site = folder / "site"
     site.mkdir()
-    builder = DockerImageBuilder(folder / "notes", os.environ)
+    builder = DockerImageBuilder(folder / "notes", os.environ, folder / "looks")
     await builder.build(order, BuildSite(registry, registry, site, tell))
 
 

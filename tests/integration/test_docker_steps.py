@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -34,7 +35,8 @@ from modelyard.api import (
     Unavailable,
 )
 from modelyard.containers.building import BuildDaemon
-from modelyard.images import platform_of
+from modelyard.images import Repository, platform_of
+from modelyard.images.attesting import read_sboms
 from modelyard.images.dockerfiles import DockerImageBuilder
 from modelyard.images.dockerfiles.buildx import find_docker
 from modelyard.images.dockerfiles.remains import sweep
@@ -164,7 +166,7 @@ def workshop(environ: dict[str, str], docker_daemon: DockerDaemon, tmp_path: Pat
     return Workshop(
         docker_daemon,
         tmp_path,
-        DockerImageBuilder(tmp_path / "notes", environ),
+        DockerImageBuilder(tmp_path / "notes", environ, tmp_path / "looks"),
         registry,
         ImageRef("oci-layout", BASES, base.digest),
     )
@@ -210,6 +212,25 @@ def test_steps_become_layers_above_the_base_and_nothing_is_left(workshop: Worksh
     assert any("RUN cat /opt/greeting" in line for line in workshop.lines)
     assert workshop.leftovers() == []
     assert list((workshop.folder / "notes").iterdir()) == []
+
+
+def test_what_steps_made_is_billed_before_it_can_be_found(workshop: Workshop):
+    listed = "Package: libfoo\\nStatus: install ok installed\\nVersion: 1.2-3\\nArchitecture: all\\n"
+    steps = ("RUN mkdir -p /var/lib/dpkg", f"RUN echo -e '{listed}' > /var/lib/dpkg/status")
+
+    async def case() -> dict[str, Any]:
+        built = await workshop.build(workshop.order(*steps))
+        (bill,) = await read_sboms(built, Repository(workshop.registry, IMAGES))
+        return dict(json.loads(bill))
+
+    document = run(case())
+    assert "pkg:deb/debian/libfoo@1.2-3?arch=all&distro=debian" in {
+        one["purl"] for one in document["components"]
+    }
+    assert workshop.base.digest in {one.get("version") for one in document["components"]}
+    told = [one["value"] for one in document["metadata"]["component"]["properties"]]
+    assert told == [f"sha256:{hashlib.sha256(one.encode()).hexdigest()}" for one in steps]
+    assert document["compositions"][0]["aggregate"] == "incomplete"
 
 
 def test_other_peoples_tools_find_the_image_valid(workshop: Workshop):
@@ -403,7 +424,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 def test_a_machine_without_docker_says_so_with_a_remedy(tmp_path: Path):
     environ = {"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}
-    builder = DockerImageBuilder(tmp_path / "notes", environ)
+    builder = DockerImageBuilder(tmp_path / "notes", environ, tmp_path / "looks")
     registry = OciLayoutRegistry(tmp_path / "registry")
     order = BuildOrder(
         Platform("linux", "amd64"), ImageRef("r", BASES, "sha256:0"), IMAGES, TAG, docker_steps=("RUN true",)

@@ -68,6 +68,13 @@ def test_the_keys_and_the_settings_sign_and_verify(tmp_path: Path):
     asyncio.run(case())
 
 
+def test_the_settings_that_demand_signed_bases_are_read(tmp_path: Path):
+    shown_there = PAGE.read_text().partition("## Demand signed bases")[2]
+    (tmp_path / "settings.yaml").write_text(shown_there.split("```yaml\n")[1].split("```")[0])
+    settings = read_settings(tmp_path / "settings.yaml").images
+    assert (settings.verify_bases, settings.base_keys) == ("required", (tmp_path / "trusted/bases",))
+
+
 @pytest.mark.slow
 @needs_registry
 @pytest.mark.timeout(300)

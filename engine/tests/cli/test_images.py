@@ -19,6 +19,7 @@ from modelyard.api import (
     ImageKind,
     ImageLayer,
     ImageOutlook,
+    ImagePackage,
     ImageSummary,
     LockedEnvironment,
     LockReport,
@@ -161,6 +162,12 @@ def test_an_image_is_shown_with_its_address_inputs_environments_and_layers(run: 
     assert "/opt/modelyard/env" in out
     assert [line.split()[0] for line in out.splitlines()[-4:-2]] == ["base", "environment"]
     assert out.splitlines()[-1] == "no vulnerability is known of its Python packages"
+
+
+def test_the_packages_of_an_images_bill_are_counted_by_kind(run: Run):
+    packages = tuple(ImagePackage(kind, "x", "1", f"pkg:{kind}/x@1") for kind in ("pypi", "deb", "deb"))
+    lines = run("show", KEY[:12], show=attrs.evolve(DETAILS, packages=packages)).out.splitlines()
+    assert ["deb", "2"] in [line.split() for line in lines]
 
 
 def test_what_is_known_against_an_image_is_shown_and_what_nobody_knows_is_said(run: Run):

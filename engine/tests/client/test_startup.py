@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,15 +14,13 @@ import pytest
 from modelyard.api import (
     Conflict,
     NotFound,
-    Operation,
-    OperationKind,
-    OperationState,
     SystemError_,
     Unavailable,
     UserError,
 )
 from modelyard.client import Client, presence, startup
 from modelyard.processes import Home, ProcessRef, find_home
+from modelyard_runtime.contract import start_ticks
 
 
 @pytest.fixture
@@ -130,12 +129,12 @@ def test_a_pid_file_left_by_a_killed_controller_does_not_count(home: Home) -> No
     assert not presence.is_present(home)
 
 
-def test_an_operation_that_ends_with_its_controller_is_unavailable_and_not_a_success() -> None:
-    from modelyard.client.client import _succeeded
-
-    running = Operation("op", "digits", OperationKind.DEPLOY, OperationState.RUNNING, 1)
-    with pytest.raises(Unavailable, match="stopped while"):
-        _succeeded(running)
+def test_who_waits_for_an_engine_that_goes_on_is_told_where_to_look(home: Home) -> None:
+    presence.wait_until_gone(home, timeout_seconds=0)
+    presence.announce(home, ProcessRef(os.getpid(), start_ticks(os.getpid())))
+    with pytest.raises(Unavailable, match="still stopping") as caught:
+        presence.wait_until_gone(home, timeout_seconds=0)
+    assert caught.value.place.endswith("controller.log")
 
 
 def test_importing_the_client_loads_no_heavy_library() -> None:

@@ -46,7 +46,7 @@ def test_what_is_used_held_young_or_of_unknown_age_stays(stock: list[Thing], day
             assert not thing.used_by
             assert not thing.held_by
             assert thing.used_at is not None
-            assert NOW - thing.used_at >= days * DAY
+            assert max(0.0, NOW - thing.used_at) >= days * DAY  # a clock may have been set back
 
 
 @given(things(), st.floats(0, 100))

@@ -25,14 +25,16 @@ from modelyard.api import (
     ServiceSpec,
 )
 from modelyard.controller.artifacts import LocalArtifacts
-from modelyard.controller.artifacts.catalogue import tags_of
+from modelyard.controller.artifacts.entries import tags_of
 from modelyard.controller.artifacts.uses import Leasing
 from modelyard.controller.ports import Images
 from modelyard.host import Host, load
 from modelyard.images import (
     BASE_IMAGES,
+    ENGINES,
     ENVIRONMENT,
     ENVIRONMENT_IMAGES,
+    KEY,
     Inputs,
     describe,
     image_lock_key,
@@ -154,6 +156,11 @@ class Library:
             self.registry, [layer({"code": str(number).encode()})], repository=name, tag=tag or str(number)
         )
         return ImageRef("memory", name, made.digest)
+
+    async def engine(self, key: str, tag: str = "0.1.0") -> None:
+        """Put an image of the engine's own on an environment's, as a build does: it has that one's labels."""
+        labels = {KEY: key}
+        await put_image(self.registry, [layer({"e": b"e"})], labels=labels, repository=ENGINES, tag=tag)
 
     async def tags(self, repository: str = ENVIRONMENT_IMAGES) -> set[str]:
         return set(await tags_of(self.registry, repository))

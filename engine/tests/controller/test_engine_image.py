@@ -18,7 +18,8 @@ from modelyard.api import (
     Unavailable,
     UserError,
 )
-from modelyard.controller.artifacts import EngineImages, bases, engine_image
+from modelyard.controller.artifacts import EngineImages, bases, engine_image, engine_orders
+from modelyard.controller.artifacts.entries import engines_on
 from modelyard.controller.artifacts.uses import Leasing
 from modelyard.environments.distributions.gathering import RELEASE
 from modelyard.host import load
@@ -111,6 +112,11 @@ def test_a_second_build_finds_everything_and_changes_nothing(yard: Yard):
     assert not [line for line in yard.lines if "laying out" in line or "resolving" in line]
 
 
+def test_the_registry_tells_which_environment_it_stands_on(yard: Yard):
+    image = yard.build()
+    assert asyncio.run(engines_on(yard.memory)) == {image.environment_key: ("images/engine:0.1.0",)}
+
+
 def test_a_changed_wheel_changes_the_image_and_not_its_environment(yard: Yard):
     first = yard.build()
     write_wheel(yard.wheels, "modelyard-cpu", "0.1.0", more={"modelyard_cpu/new.py": "x = 1\n"})
@@ -180,7 +186,7 @@ def test_another_release_is_left_to_its_own_engine(yard: Yard):
 
 
 def test_a_version_of_ones_own_becomes_a_tag(yard: Yard, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(engine_image, "__version__", "0.2+mine")
+    monkeypatch.setattr(engine_orders, "__version__", "0.2+mine")
     release(yard, "0.2+mine")
     assert yard.build(dry_run=True).tag == "0.2-mine"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
-from modelyard.api import ImageKind, NotFound, UserError
-from modelyard.images import BASE_IMAGES, ENVIRONMENT_IMAGES, steps_key
+from modelyard.api import Artifact, ImageKind, ImagePackage, NotFound, UserError
+from modelyard.images import BASE_IMAGES, ENVIRONMENT_IMAGES, Repository, steps_key
+from modelyard.images.attesting import BILL_TYPE, attach_sbom
 
 from engine.tests.controller.library import PIN, Library
 from engine.tests.images.layering import layer, put_image
@@ -146,5 +148,29 @@ def test_a_beginning_that_fits_several_is_refused(library: Library):
             await put_image(library.registry, [layer({"a": b"a"})], repository=BASE_IMAGES, tag=tag)
         with pytest.raises(UserError, match="2 images begin with abcdef"):
             await library.images.show("abcdef")
+
+    asyncio.run(case())
+
+
+def test_an_image_shows_the_packages_of_its_bill_and_a_damaged_bill_names_none(library: Library):
+    component = {
+        "bom-ref": "a",
+        "type": "library",
+        "name": "libfoo",
+        "version": "1",
+        "purl": "pkg:deb/debian/libfoo@1",
+    }
+    bill = json.dumps({"bomFormat": "CycloneDX", "components": [component]}).encode()
+
+    async def case() -> None:
+        key = await library.environment("numpy==2.1.0")
+        place = Repository(library.registry, ENVIRONMENT_IMAGES)
+        manifest = await library.registry.resolve(ENVIRONMENT_IMAGES, key)
+        await attach_sbom(manifest, bill, place)
+        shown = await library.images.show(key[:12])
+        assert shown.packages == (ImagePackage("deb", "libfoo", "1", "pkg:deb/debian/libfoo@1"),)
+        damaged = Artifact(BILL_TYPE, (), subject=manifest)
+        await library.registry.push(ENVIRONMENT_IMAGES, damaged)
+        assert (await library.images.show(key[:12])).packages == ()
 
     asyncio.run(case())

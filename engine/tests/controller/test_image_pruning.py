@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from modelyard.api import PruneReport, UserError
-from modelyard.images import BASE_IMAGES, ENVIRONMENT_IMAGES, Leases, key_lock
+from modelyard.controller.artifacts import pruning
+from modelyard.images import BASE_IMAGES, ENGINES, ENVIRONMENT_IMAGES, Leases, key_lock
 from modelyard.testing import InMemoryRegistry
 
 from engine.tests.controller.library import DAY, Library, last
@@ -64,6 +67,45 @@ def test_a_dry_run_changes_nothing(library: Library):
         assert await library.tags(f"leases/{ENVIRONMENT_IMAGES}") == {
             f"{key}.{library.leasing.leases(library.registry).holder}"
         }
+
+    asyncio.run(case())
+
+
+def test_what_an_image_of_the_engine_stands_on_stays_until_that_one_is_deleted(library: Library):
+    async def case() -> None:
+        key = await aged(library, "numpy==2.1.0", steps=("RUN true",))
+        await library.engine(key)
+        library.now += 400 * DAY
+        report = await prune(library)
+        assert report.removed == ()
+        assert {one.why for one in report.kept if one.name.endswith(key)} >= {"images/engine:0.1.0 use it"}
+        assert await library.tags() == await library.tags(LOCKS) == {key}
+        assert len(await library.tags(BASE_IMAGES)) == 1
+        (listed,) = [one for one in await library.images.list("") if one.tag == key]
+        assert listed.used_by == ("images/engine:0.1.0",)
+        await library.registry.delete(ENGINES, "0.1.0")
+        await prune(library)
+        assert await library.tags() == await library.tags(LOCKS) == set()
+
+    asyncio.run(case())
+
+
+def test_an_image_of_the_engine_that_was_made_meanwhile_keeps_what_it_stands_on(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+):
+    async def case() -> None:
+        key = await aged(library, "numpy==2.1.0")
+        lock = pruning.key_lock
+
+        @asynccontextmanager
+        async def waiting(*asked: Any, **more: Any) -> AsyncIterator[None]:
+            async with lock(*asked, **more):
+                await library.engine(key)
+                yield
+
+        monkeypatch.setattr(pruning, "key_lock", waiting)
+        await prune(library)
+        assert await library.tags() == {key}
 
     asyncio.run(case())
 

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 from modelyard.api import (
+    READABLE_LAYERS,
     Artifact,
     BasePython,
     BuildOrder,
@@ -24,6 +25,7 @@ from modelyard.api import (
     ImageRef,
     ImageSettings,
     ImageUnbuildable,
+    ImageUntrusted,
     Maturity,
     PipLayer,
     PluginFailed,
@@ -36,7 +38,7 @@ from modelyard.api import (
     UserError,
 )
 from modelyard.controller.artifacts import bases, images, services
-from modelyard.controller.artifacts.images import ImageMaker, platform_for
+from modelyard.controller.artifacts.images import ImageMaker
 from modelyard.controller.ports import Built
 from modelyard.environments import CondaLock, CondaPlatform, CondaSpec, Preinstalled
 from modelyard.host import load
@@ -48,15 +50,19 @@ from modelyard.images import (
     ImageArrangement,
     Inputs,
     Inside,
+    Repository,
     ServiceParts,
     Shelves,
     describe,
 )
+from modelyard.images.attesting import sign_image
 from modelyard.images.descriptions import describe_conda
+from modelyard.images.layers import ZSTD_TYPE
 from modelyard.processes import Home, find_home
 from modelyard.store import RevisionRecord
 from modelyard.testing import InMemoryRegistry, plugin_from
 
+from engine.tests.images.attesting.making_keys import pair
 from engine.tests.images.layering import layer, put_image
 from engine.tests.images.making import AMD64, BASES
 
@@ -290,6 +296,23 @@ def test_a_plan_builds_nothing_and_says_what_it_waits_for(yard: Yard, conda: dic
     assert asyncio.run(yard.maker().look(yard.spec(conda=conda), HERE, yard.registry)).cached
 
 
+def test_a_plan_refuses_conda_packages_on_a_base_where_the_server_could_not_run(
+    yard: Yard, conda: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    async def facts_of(*_: object) -> BaseFacts:
+        return BaseFacts("x86_64", "glibc-2.36", (attrs.evolve(PYTHON, version="3.9.18"),))
+
+    monkeypatch.setattr(bases, "facts_of", facts_of)
+    for work in (
+        yard.maker().look(yard.spec(conda=conda), HERE, yard.registry),
+        yard.maker().build(yard.revision(conda=conda), HERE, yard.registry, print),
+    ):
+        with pytest.raises(EnvironmentUnsolvable, match=r"the server needs Python 3\.11") as caught:
+            asyncio.run(work)
+        assert caught.value.place == f"environment.base: {BASE}"
+    assert yard.builder.orders == []
+
+
 def test_an_order_that_no_builder_takes_is_refused_with_every_reason(yard: Yard):
     yard.builder.refusal = Refusal(plugin="all", code="busy", message="not on Fridays")
     with pytest.raises(Refused, match="not on Fridays"):
@@ -349,6 +372,51 @@ def test_a_plan_leaves_open_what_no_registry_tells(yard: Yard):
     assert "does not answer" in seen.why
 
 
+def test_a_base_that_must_be_signed_and_is_not_is_refused_before_anything_is_built(
+    yard: Yard, tmp_path: Path
+):
+    pair(tmp_path, "bases")
+    settings = ImageSettings(base=BASE, verify_bases="required", base_keys=(tmp_path / "bases.pub",))
+    maker = yard.maker(settings)
+    with pytest.raises(ImageUntrusted, match="the base is not trusted"):
+        yard.build(maker, docker_steps=("RUN true",))
+    with pytest.raises(ImageUntrusted):
+        asyncio.run(maker.look(yard.spec(), HERE, yard.registry))
+    assert yard.builder.orders == []
+
+
+def test_a_plan_says_who_signed_the_base(yard: Yard, tmp_path: Path):
+    key, _ = pair(tmp_path, "bases")
+    signed = ImageSettings(base=BASE, verify_bases="required", base_keys=(tmp_path / "bases.pub",))
+
+    async def look(settings: ImageSettings | None = None, **environment: Any) -> str:
+        return (await yard.maker(settings).look(yard.spec(**environment), HERE, yard.registry)).base
+
+    assert "its signature is not checked" in asyncio.run(look())
+    assert "its signature is not checked" in asyncio.run(look(docker_steps=("RUN true",)))
+    assert "picked by a Dockerfile" in asyncio.run(look(dockerfile="FROM x"))
+    base = asyncio.run(yard.registry.resolve(BASES, "3"))
+    asyncio.run(sign_image(base, Repository(yard.registry, BASES), key))
+    assert "signed by bases.pub" in asyncio.run(look(signed))
+
+
+def test_what_docker_could_not_read_is_refused_before_anything_is_built(yard: Yard):
+    old = (attrs.evolve(HERE[0], labels={**HERE[0].labels, READABLE_LAYERS: "gzip"}),)
+    zstd = yard.maker(ImageSettings(base=BASE, compression="zstd"))
+    for work in (
+        zstd.look(yard.spec(), old, yard.registry),
+        zstd.build(yard.revision(), old, yard.registry, print),
+    ):
+        with pytest.raises(ImageUnbuildable, match="zstd"):
+            asyncio.run(work)
+    asyncio.run(put_image(yard.registry, [layer({"a": b"a"})], media_type=ZSTD_TYPE))
+    maker = yard.maker()
+    with pytest.raises(ImageUnbuildable, match="the base has layers in zstd"):
+        asyncio.run(maker.build(yard.revision(docker_steps=("RUN true",)), old, yard.registry, print))
+    assert yard.builder.orders == []
+    asyncio.run(zstd.build(yard.revision(), HERE, yard.registry, print))
+
+
 def test_packages_asked_for_at_the_start_are_in_the_image(yard: Yard, monkeypatch: pytest.MonkeyPatch):
     asked: list[tuple[str, ...]] = []
     arrange: Callable[..., Any] = images.arrange_image
@@ -370,12 +438,6 @@ def test_packages_asked_for_at_the_start_are_in_the_image(yard: Yard, monkeypatc
 def test_a_file_of_packages_that_cannot_be_read_is_named(yard: Yard, named: str):
     with pytest.raises(EnvironmentUnsolvable, match="cannot be read"):
         yard.build(yard.maker(), variables={"AZUREML_EXTRA_REQUIREMENTS_TXT": named})
-
-
-def test_images_are_built_for_the_machine_of_the_place():
-    arm = (Candidate("pi", 1, 1, {"kubernetes.io/arch": "arm64"}),)
-    assert str(platform_for(arm)) == "linux/arm64"
-    assert platform_for(()).os == "linux"
 
 
 def test_shelves_of_a_workspace_know_their_shared_registries(yard: Yard):

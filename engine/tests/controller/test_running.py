@@ -29,7 +29,7 @@ from modelyard.api import (
     Unavailable,
     UserError,
 )
-from modelyard.controller.controller import _empty
+from modelyard.controller.ending import stop_all
 from modelyard.testing import FakeTarget
 
 Machine = Any  # test folders are no packages: the fixture's class cannot be imported
@@ -374,7 +374,7 @@ def test_a_target_that_cannot_be_asked_is_passed_over_when_replicas_are_stopped(
         async def observe(self) -> tuple[Replica, ...]:
             raise Unavailable("nobody answers")
 
-    asyncio.run(_empty(Down()))
+    asyncio.run(stop_all([Down()]))
     assert "nobody answers" in caplog.text
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import attrs
 import pytest
-from modelyard.api import ImageDetails, ImageEnvironment, ImageKind, ImageSettings, ImageSummary
+from modelyard.api import (
+    ImageDetails,
+    ImageEnvironment,
+    ImageKind,
+    ImagePackage,
+    ImageSettings,
+    ImageSummary,
+)
 from modelyard.controller.artifacts.scanning import with_vulnerabilities
 from modelyard.processes import Home, find_home
 
@@ -75,3 +82,33 @@ def test_conda_packages_are_in_no_such_database(home: Home, tmp_path: Path):
     conda = ImageEnvironment("/opt/conda", "", serving=False, packages=3, lock="{}")
     both = attrs.evolve(IMAGE, environments=(conda, INSIDE))
     assert len(with_vulnerabilities(both, home, database(tmp_path / "osv")).vulnerabilities) == 1
+
+
+BASE = (
+    ImagePackage("deb", "libfoo", "1", "pkg:deb/debian/libfoo@1"),
+    ImagePackage("pypi", "numpy", "0.9", "pkg:pypi/numpy@0.9"),
+)
+
+
+def test_python_packages_of_the_base_are_looked_up_as_well(home: Home, tmp_path: Path):
+    seen = with_vulnerabilities(attrs.evolve(IMAGE, packages=BASE), home, database(tmp_path / "osv"))
+    assert [one.partition(":")[0] for one in seen.vulnerabilities] == ["numpy==0.9", "numpy==1.0"]
+
+
+def test_packages_of_the_system_are_said_to_be_looked_up_nowhere(home: Home, tmp_path: Path):
+    seen = with_vulnerabilities(attrs.evolve(IMAGE, packages=BASE), home, database(tmp_path / "osv"))
+    assert seen.vulnerabilities_unknown == "1 packages of the kind deb are in no database that is read"
+
+
+def test_a_bill_tells_the_packages_whose_locks_nobody_kept(home: Home, tmp_path: Path):
+    lost = attrs.evolve(IMAGE, environments=(attrs.evolve(INSIDE, lock=""),), packages=BASE[1:])
+    seen = with_vulnerabilities(lost, home, database(tmp_path / "osv"))
+    assert len(seen.vulnerabilities) == 1
+    assert seen.vulnerabilities_unknown == ""
+
+
+def test_of_a_base_without_python_packages_nothing_is_known(home: Home, tmp_path: Path):
+    bare = attrs.evolve(IMAGE, environments=(), packages=BASE[:1])
+    seen = with_vulnerabilities(bare, home, database(tmp_path / "osv"))
+    assert "names no Python package" in seen.vulnerabilities_unknown
+    assert "kind deb" in seen.vulnerabilities_unknown

@@ -17,6 +17,17 @@ Link = tuple[str, str]
 """("symlink" or "hardlink", target)."""
 
 
+DPKG: Mapping[str, bytes | Link | None] = {
+    "etc/os-release": b'PRETTY_NAME="Debian"\nID=debian\nVERSION_ID="12"\n',
+    "var/lib/dpkg/status": (
+        b"Package: libfoo\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.2-3\n"
+        b"Description: one\n Version: 9\n\n"
+        b"Package: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1.0\n"
+    ),
+}
+"""What a Debian says of its packages: one is installed, of another only its configuration is left."""
+
+
 def layer(members: Mapping[str, bytes | Link | None]) -> bytes:
     """Write a tar: bytes are a file, None is a folder."""
     output = io.BytesIO()

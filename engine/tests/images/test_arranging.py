@@ -130,10 +130,12 @@ def test_an_old_python_runs_the_script_and_a_newer_one_of_the_base_the_server(so
     assert "3.11" in arrangement.why
 
 
-def test_a_base_without_a_python_for_the_server_says_what_it_lacks(solver: Solver, desk: Desk):
-    del solver
+def test_a_base_without_a_python_for_the_server_is_refused_before_anything_is_solved(
+    solver: Solver, desk: Desk
+):
     with pytest.raises(EnvironmentUnsolvable, match=r"3\.8\.18 .* older than the runtime's oldest, 3\.11"):
         arrange(desk, "auto", PY38)
+    assert solver.solved == []
 
 
 def test_a_python_without_its_library_is_named_with_the_library(solver: Solver, desk: Desk):

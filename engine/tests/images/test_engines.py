@@ -72,7 +72,8 @@ class Bench:
             labels=describe(Inputs(AMD64, below.digest, EnvironmentSpec()), [pip], KEY),
         )
         site = BuildSite(self.registry, self.registry, self._fresh(), lambda _: None)
-        await Assembler(find_home({"MODELYARD_HOME": "/nowhere"})).build(order, site)
+        home = find_home({"MODELYARD_HOME": str(self._fresh())})
+        await Assembler(home).build(order, site)
 
     async def build(self, **changed: Any) -> Descriptor:
         source = Repository(self.registry, ENVIRONMENT_IMAGES)

@@ -43,7 +43,7 @@ from modelyard.images.attesting import read_sboms
 from modelyard.processes import find_home
 from modelyard.testing import InMemoryRegistry
 
-from engine.tests.images.layering import layer, put_image
+from engine.tests.images.layering import DPKG, layer, put_image
 from engine.tests.images.making import AMD64, BASES, Watched, read
 
 ENVIRONMENTS = "images/environments"
@@ -65,7 +65,7 @@ class Bench:
 
     async def environment(self) -> Descriptor:
         """Build the environment's image."""
-        made = await put_image(self.registry, [layer({"usr/bin/true": b"true"})])
+        made = await put_image(self.registry, [layer({"usr/bin/true": b"true", **DPKG})])
         pip = PipLayer(ENVIRONMENT, self.python, self.lock, serving=True)
         order = BuildOrder(
             platform=AMD64,
@@ -78,7 +78,7 @@ class Bench:
         )
         folder = self._fresh("environment")
         site = BuildSite(self.registry, self.registry, folder, lambda _: None, self.compression)
-        return await assembler().build(order, site)
+        return await assembler(self.work / "home").build(order, site)
 
     async def service(self, **changed: Any) -> Descriptor:
         """Build the service's image upon it."""
@@ -110,8 +110,8 @@ class Bench:
         return folder
 
 
-def assembler() -> Assembler:
-    return Assembler(find_home({"MODELYARD_HOME": "/nowhere"}))
+def assembler(home: Path = Path("/nowhere")) -> Assembler:
+    return Assembler(find_home({"MODELYARD_HOME": str(home)}))
 
 
 def names(content: bytes) -> set[str]:
@@ -146,7 +146,7 @@ def test_its_layers_lie_from_the_most_stable_to_the_least(bench: Bench):
         await bench.environment()
         await bench.service()
         base, environment, server, models, code = await bench.held()
-        assert base == {"usr/bin/true"}
+        assert base == {"usr/bin/true", *DPKG}
         assert f"{site}/mathy/__init__.py" in environment
         assert "opt/modelyard/env/bin/python" in environment
         assert f"{site}/modelyard_runtime/__init__.py" in server
@@ -246,7 +246,7 @@ def test_what_an_environment_is_made_of_is_kept_before_it_can_be_found(bench: Be
         made = await bench.environment()
         (bill,) = await read_sboms(made, Repository(bench.registry, ENVIRONMENTS))
         document = json.loads(bill)
-        assert {"mathy", "python"} <= {one["name"] for one in document["components"]}
+        assert {"mathy", "python", "libfoo"} <= {one["name"] for one in document["components"]}
         pushes = [what for method, what in bench.registry.calls if method == "push"]
         assert pushes[-1] == KEY  # the tag comes last of all
 
@@ -264,7 +264,7 @@ def test_a_services_bill_names_its_environments_packages_and_the_runtime(bench: 
             await bill_upon(made, base, own, source=source, target=target)
         (bill,) = await read_sboms(made, target)
         found = {one["name"] for one in json.loads(bill)["components"]}
-        assert {"mathy", "modelyard-runtime"} <= found
+        assert {"mathy", "modelyard-runtime", "libfoo"} <= found
 
     asyncio.run(case())
 

@@ -67,13 +67,14 @@ def test_mistakes_are_reported_at_once_with_their_lines(tmp_path: Path):
 
 def test_signatures_are_never_demanded_of_nobody(tmp_path: Path):
     file = tmp_path / "settings.yaml"
-    for keys in ("", ", trusted_keys: []"):
-        file.write_text(f"images: {{verify: required{keys}}}\n")
-        with pytest.raises(SpecError) as caught:
-            read_settings(file)
-        (finding,) = caught.value.findings
-        assert finding["key"] == "images.verify"
-        assert "nobody is trusted" in finding["message"]
+    for wish, keys in (("verify", "trusted_keys"), ("verify_bases", "base_keys")):
+        for none in ("", f", {keys}: []"):
+            file.write_text(f"images: {{{wish}: required{none}}}\n")
+            with pytest.raises(SpecError) as caught:
+                read_settings(file)
+            (finding,) = caught.value.findings
+            assert finding["key"] == f"images.{wish}"
+            assert "nobody is trusted" in finding["message"]
 
 
 def test_wrong_settings_of_signatures_are_each_told(tmp_path: Path):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
 import httpx
 import pytest
-from modelyard.api import Conflict, ImageRef, ReplicaPhase, ResourceSpec, UserError
+from modelyard.api import READABLE_LAYERS, Conflict, ImageRef, ReplicaPhase, ResourceSpec, UserError
 from modelyard.containers import Daemon
 from modelyard.targets.docker.bringing import tag_of
 from modelyard.targets.docker.labels import GRANT, container_name, network_name
@@ -46,6 +47,13 @@ def run(data):
     }
 """
 HUNGRY = "def init():\n    pass\n\ndef run(data):\n    return len(bytearray(int(data)) * 2)\n"
+
+
+def test_the_place_says_which_layers_its_docker_reads(place: Place):
+    (here,) = asyncio.run(place.target().candidates())
+    with contextlib.closing(docker_client(place.address)) as client:
+        major = int(client.version()["Version"].partition(".")[0])
+    assert here.labels[READABLE_LAYERS] == ("gzip zstd" if major >= 23 else "gzip")
 
 
 def test_a_replica_may_write_nothing_reach_no_neighbour_and_has_no_rights(

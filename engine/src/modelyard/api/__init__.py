@@ -16,6 +16,7 @@ from modelyard.api.catalogue import (
     ImageKind,
     ImageLayer,
     ImageOutlook,
+    ImagePackage,
     ImageSummary,
     LockedEnvironment,
     LockReport,
@@ -143,6 +144,7 @@ from modelyard.api.spec import (
     ServiceSpec,
 )
 from modelyard.api.targets import (
+    READABLE_LAYERS,
     Candidate,
     ImageTarget,
     Replica,
@@ -157,6 +159,7 @@ __all__ = [
     "API_LEVEL",
     "MAX_MODELS",
     "MODELS_FOLDER",
+    "READABLE_LAYERS",
     "SERVED_API_LEVELS",
     "AcceleratorRequest",
     "Artifact",
@@ -197,6 +200,7 @@ __all__ = [
     "ImageKind",
     "ImageLayer",
     "ImageOutlook",
+    "ImagePackage",
     "ImageRef",
     "ImageSettings",
     "ImageSummary",

@@ -33,7 +33,7 @@ class ImageSummary:
     size_bytes: int
     """Of its manifest's layers and configuration, as they are stored."""
     used_by: tuple[str, ...] = ()
-    """Revisions of this engine's services, as `digits:3`."""
+    """Revisions of this engine's services, as `digits:3`; the engine's own images, as `images/engine:0.1.0`."""
 
 
 @attrs.frozen
@@ -73,6 +73,17 @@ class ImageLayer:
     media_type: str
 
 
+@attrs.frozen(order=True)
+class ImagePackage:
+    """A package that an image's bill of materials names. `kind` is the type of its address: `pypi`, `deb`."""
+
+    kind: str
+    name: str
+    version: str
+    address: str
+    """As `pkg:deb/debian/curl@7.88?arch=amd64`."""
+
+
 @attrs.frozen
 class ImageDetails:
     """The whole of `engine images show`. `address` is what other tools pull; empty = they cannot reach it."""
@@ -83,6 +94,8 @@ class ImageDetails:
     inputs: ImageInputs | None
     environments: tuple[ImageEnvironment, ...]
     layers: tuple[ImageLayer, ...]
+    packages: tuple[ImagePackage, ...] = ()
+    """Of its bill of materials: what it was made of, and what the package databases of its base say."""
     vulnerabilities: tuple[str, ...] = ()
     """What is known against its Python packages, one sentence each."""
     vulnerabilities_unknown: str = ""

@@ -143,6 +143,8 @@ class Plan:
     environment_cached: bool = False
     environment_why: str = ""
     """Which input made this a miss, against the running revision."""
+    base: str = ""
+    """The image it stands on, and who signed that; empty = none, or not known yet."""
     placements: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()

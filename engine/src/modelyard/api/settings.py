@@ -59,6 +59,10 @@ class ImageSettings:
     """`required`: no replica starts from an image that none of the trusted keys signed."""
     trusted_keys: tuple[Path, ...] = ()
     """Public keys, and folders of them."""
+    verify_bases: str = "never"
+    """`required`: nothing is built upon an image of others that none of `base_keys` signed."""
+    base_keys: tuple[Path, ...] = ()
+    """Public keys of those who sign bases, and folders of them."""
     osv_database: Path | None = None
     """The folder of known vulnerabilities, `<ecosystem>/all.zip` in it; None = where osv-scanner has its own."""
     osv_max_age_days: int = 14

@@ -19,6 +19,10 @@ ReplicaId = str
 """`<service>-r<revision>-<6 letters or digits>`: unique over the engine's life, safe in paths and labels."""
 
 
+READABLE_LAYERS = "modelyard.dev/layers"
+"""A candidate's label: the compressions that layers of images may have there, as `gzip zstd`; absent = any."""
+
+
 @attrs.frozen
 class Candidate:
     """A place a replica could run: one node, with what is free there now."""

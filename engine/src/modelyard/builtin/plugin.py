@@ -29,7 +29,7 @@ def offer_targets() -> list[Target]:
 def offer_image_builders() -> list[ImageBuilder]:
     """Offer to put images together here, and to have docker steps built in this machine's Docker daemon."""
     home = find_home(os.environ)
-    return [Assembler(home), DockerImageBuilder(home.builds, os.environ)]
+    return [Assembler(home), DockerImageBuilder(home.builds, os.environ, home.bases)]
 
 
 @hookimpl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -73,6 +74,10 @@ def print_image(image: ImageDetails) -> None:
         ("LAYER", "SIZE", "DIGEST"),
         [(layer.part, size(layer.size_bytes), layer.digest) for layer in image.layers],
     )
+    if image.packages:
+        click.echo()
+        kinds = Counter(one.kind for one in image.packages)
+        table(("BILL OF MATERIALS", "PACKAGES"), sorted(kinds.items()))
     click.echo()
     _print_vulnerabilities(image)
 

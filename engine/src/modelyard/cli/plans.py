@@ -24,6 +24,7 @@ def print_plan(plan: Plan, *, brief: bool = False) -> None:
             "packs": f"{plan.included_files} files, {size(plan.included_bytes)}",
             "left out": _left_out(plan.left_out),
             "environment": _environment(plan),
+            "base": plan.base,
             "isolation": next((one.value for one in plan.settings if one.key == "isolation"), ""),
             "placement": "; ".join(plan.placements),
         }

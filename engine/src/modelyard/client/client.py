@@ -7,11 +7,9 @@ engine raised.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from urllib.parse import quote
 
 from modelyard.api import (
     Device,
@@ -21,7 +19,6 @@ from modelyard.api import (
     Finding,
     KeyPair,
     KeySlot,
-    NotFound,
     Operation,
     Plan,
     PluginRecord,
@@ -32,8 +29,9 @@ from modelyard.api import (
     ServiceView,
     Unavailable,
 )
-from modelyard.client import failures, presence
+from modelyard.client import paths, presence
 from modelyard.client.images import ImagesClient
+from modelyard.client.operations import Operations
 from modelyard.client.requests import RollbackRequest, RotateKeyRequest, ScaleRequest, ShutdownRequest
 from modelyard.client.scoring import Endpoint, InferAnswer, ScoreAnswer, Scorer
 from modelyard.client.transport import Transport
@@ -44,7 +42,6 @@ if TYPE_CHECKING:
 
 SHUTDOWN_SECONDS = 120.0
 """Replicas may finish what they run, each at most a minute."""
-_POLL_SECONDS = 0.05
 
 
 class Client:
@@ -53,6 +50,7 @@ class Client:
     def __init__(self, home: Home | None = None, *, timeout_seconds: float = 30.0) -> None:
         self.home = home or find_home(os.environ)
         self._transport = Transport(self.home.controller_socket, timeout_seconds=timeout_seconds)
+        self._operations = Operations(self._transport)
         self._scorer = Scorer(self._endpoint)
         self.images = ImagesClient(self._transport)
 
@@ -101,15 +99,7 @@ class Client:
         request = ShutdownRequest(stop_replicas=stop_replicas, stop_router=stop_router)
         self._transport.ask(type(None), "POST", "/v1/shutdown", body=request)
         self.close()
-        deadline = time.monotonic() + timeout_seconds
-        while presence.is_present(self.home):
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"the engine is still stopping after {timeout_seconds:g} s",
-                    place=str(self.home.logs / "controller.log"),
-                    remedy="run `engine down` again, or look into the log",
-                )
-            time.sleep(_POLL_SECONDS)
+        presence.wait_until_gone(self.home, timeout_seconds=timeout_seconds)
 
     def build_engine_image(
         self,
@@ -148,12 +138,12 @@ class Client:
 
     def service(self, name: str) -> ServiceView:
         """Show one service."""
-        return self._transport.ask(ServiceView, "GET", _service(name))
+        return self._transport.ask(ServiceView, "GET", paths.service(name))
 
     def rollback(self, name: str, revision: int | None = None) -> Operation:
         """Go back to a revision; None = the one before."""
         body = RollbackRequest(revision=revision)
-        return self._transport.ask(Operation, "POST", _service(name, "rollback"), body=body)
+        return self._transport.ask(Operation, "POST", paths.service(name, "rollback"), body=body)
 
     def scale(
         self,
@@ -165,20 +155,20 @@ class Client:
     ) -> Operation:
         """Change the bounds; `replicas` sets both."""
         body = ScaleRequest(replicas=replicas, minimum=minimum, maximum=maximum)
-        return self._transport.ask(Operation, "POST", _service(name, "scale"), body=body)
+        return self._transport.ask(Operation, "POST", paths.service(name, "scale"), body=body)
 
     def delete(self, name: str) -> Operation:
         """Drain the service and remove everything it made."""
-        return self._transport.ask(Operation, "DELETE", _service(name))
+        return self._transport.ask(Operation, "DELETE", paths.service(name))
 
     def keys(self, name: str) -> KeyPair:
         """Give the service's keys in clear."""
-        return self._transport.ask(KeyPair, "GET", _service(name, "keys"))
+        return self._transport.ask(KeyPair, "GET", paths.service(name, "keys"))
 
     def rotate_key(self, name: str, slot: KeySlot, value: Secret | None = None) -> KeyPair:
         """Replace one key; it is live at the router when this returns."""
         body = RotateKeyRequest(slot=slot, value=value)
-        return self._transport.ask(KeyPair, "POST", _service(name, "keys"), body=body)
+        return self._transport.ask(KeyPair, "POST", paths.service(name, "keys"), body=body)
 
     def logs(
         self, name: str, *, replica: str | None = None, lines: int = 100, follow: bool = False
@@ -187,29 +177,27 @@ class Client:
         params = {"lines": str(lines), "follow": "true" if follow else "false"}
         if replica is not None:
             params["replica"] = replica
-        for line in self._transport.stream(str, _service(name, "logs"), params=params):
+        for line in self._transport.stream(str, paths.service(name, "logs"), params=params):
             if line is not None:
                 yield line
 
     def scaling(self, name: str) -> tuple[ScalingRecord, ...]:
         """List the scaler's last decisions with their numbers."""
-        return self._transport.ask(tuple[ScalingRecord, ...], "GET", _service(name, "scaling"))
+        return self._transport.ask(tuple[ScalingRecord, ...], "GET", paths.service(name, "scaling"))
 
     # --- operations -------------------------------------------------------------------------
 
     def operation(self, operation_id: str) -> Operation:
         """Look at an operation once."""
-        return self._transport.ask(Operation, "GET", _operation(operation_id))
+        return self._operations.get(operation_id)
 
     def watch(self, operation_id: str) -> Iterator[Operation]:
         """Yield the operation at each change until it is finished."""
-        for operation in self._transport.stream(Operation, _operation(operation_id, "events")):
-            if operation is not None:
-                yield operation
+        return self._operations.watch(operation_id)
 
     def cancel(self, operation_id: str) -> Operation:
         """Ask for an end: what was begun is undone, what served before still serves."""
-        return self._transport.ask(Operation, "POST", _operation(operation_id, "cancel"))
+        return self._operations.cancel(operation_id)
 
     def wait(
         self,
@@ -222,19 +210,7 @@ class Client:
 
         Raises `Unavailable` when `timeout_seconds` pass first; the operation goes on then.
         """
-        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        for operation in self._transport.stream(Operation, _operation(operation_id, "events")):
-            if operation is not None and on_change is not None:
-                on_change(operation)
-            if operation is not None and operation.finished:
-                return _succeeded(operation)
-            if deadline is not None and time.monotonic() > deadline:
-                raise Unavailable(
-                    f"operation {operation_id} is still running after {timeout_seconds:g} s",
-                    place=f"operation {operation_id}",
-                    remedy="it goes on without you: wait for it again, or cancel it",
-                )
-        return _succeeded(self.operation(operation_id))
+        return self._operations.wait(operation_id, timeout_seconds=timeout_seconds, on_change=on_change)
 
     # --- scoring, through the router --------------------------------------------------------
 
@@ -275,30 +251,3 @@ def _raw(spec: ServiceSpec) -> dict[str, object]:
 
 def _frozen(*, frozen: bool) -> dict[str, str]:
     return {"frozen": "true" if frozen else "false"}
-
-
-def _service(name: str, verb: str = "") -> str:
-    return f"/v1/services/{_segment(name)}" + (f"/{verb}" if verb else "")
-
-
-def _operation(operation_id: str, verb: str = "") -> str:
-    return f"/v1/operations/{_segment(operation_id)}" + (f"/{verb}" if verb else "")
-
-
-def _segment(text: str) -> str:
-    if text.strip(".") == "":
-        raise NotFound(f"no such name: {text!r}", remedy="run `engine list`")
-    return quote(text, safe="")
-
-
-def _succeeded(operation: Operation) -> Operation:
-    error = failures.error_of(operation)
-    if error is not None:
-        raise error
-    if not operation.finished:
-        raise Unavailable(
-            "the engine stopped while the operation ran",
-            place=f"operation {operation.id}",
-            remedy="run `engine up`: the operation is taken up again",
-        )
-    return operation

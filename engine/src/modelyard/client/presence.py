@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
+from modelyard.api import Unavailable
 from modelyard.processes import Home, ProcessRef, alive, write_atomic
 
 _PID_FILE = "controller.pid"
+_POLL_SECONDS = 0.05
 
 
 def announce(home: Home, process: ProcessRef) -> None:
@@ -28,6 +31,19 @@ def is_present(home: Home) -> bool:
         return alive(ProcessRef(pid=int(raw["pid"]), start_ticks=int(raw["start_ticks"])))
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def wait_until_gone(home: Home, *, timeout_seconds: float) -> None:
+    """Return once no controller of `home` lives. Raises `Unavailable` when that takes too long."""
+    deadline = time.monotonic() + timeout_seconds
+    while is_present(home):
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"the engine is still stopping after {timeout_seconds:g} s",
+                place=str(home.logs / "controller.log"),
+                remedy="run `engine down` again, or look into the log",
+            )
+        time.sleep(_POLL_SECONDS)
 
 
 def _path(home: Home) -> Path:

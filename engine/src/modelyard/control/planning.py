@@ -38,6 +38,7 @@ class PlanFacts:
     environment_key: str = ""
     environment_cached: bool = False
     environment_why: str = ""
+    base: str = ""
     placements: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
@@ -74,6 +75,7 @@ def build_plan(facts: PlanFacts) -> Plan:
         environment_key=facts.environment_key,
         environment_cached=facts.environment_cached,
         environment_why=facts.environment_why,
+        base=facts.base,
         placements=facts.placements,
         warnings=facts.warnings,
         refusals=facts.refusals,

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import uuid
 from collections.abc import AsyncIterator
 from typing import Self
-
-import attrs
 
 from modelyard.api import (
     Conflict,
@@ -18,11 +14,9 @@ from modelyard.api import (
     Finding,
     KeyPair,
     KeySlot,
-    ModelyardError,
     NotFound,
     Operation,
     OperationKind,
-    OperationState,
     Plan,
     Planned,
     PluginRecord,
@@ -31,26 +25,27 @@ from modelyard.api import (
     Secret,
     ServiceSpec,
     ServiceView,
-    StepReport,
-    Target,
-    UserError,
 )
 from modelyard.control import effective_scaling, rescale
 from modelyard.controller.autoscaling import Autoscaling
-from modelyard.controller.changing import Deleting, Rescaling
+from modelyard.controller.beginning import (
+    begin_deletion,
+    begin_roll_out,
+    begin_scaling,
+    body_of,
+    nothing_to_do,
+    once_more,
+)
 from modelyard.controller.crew import Crew, assemble
-from modelyard.controller.deploying import RollOut
+from modelyard.controller.ending import stop_all
 from modelyard.controller.inspecting import make_plan, next_revision, run_checks
-from modelyard.controller.operations import Body
 from modelyard.controller.ports import Parts
 from modelyard.controller.pulse import repeat
 from modelyard.controller.reconciling import Reconciling
 from modelyard.controller.viewing import logs_of, status_of, view_of
 from modelyard.host import Host, survey_devices
 from modelyard.processes import Home
-from modelyard.store import OperationRecord, RevisionRecord, ServiceRecord
-
-log = logging.getLogger(__name__)
+from modelyard.store import RevisionRecord
 
 
 class Controller:
@@ -100,7 +95,7 @@ class Controller:
         if stop_router:
             await crew.parts.router.stop()
         if stop_replicas:
-            await self._stop_replicas()
+            await stop_all(crew.host.targets.values())
         await crew.xds.stop()
         await crew.store.close()
 
@@ -114,20 +109,12 @@ class Controller:
         await crew.parts.router.ensure()
         for record in list(self._memory.operations.values()):
             if not record.operation.finished:
-                crew.operations.resume(record.operation.id, self._body(record.operation.kind))
+                crew.operations.resume(record.operation.id, body_of(crew, record.operation.kind))
         interval = crew.parts.interval_seconds
         self._loops = [
             asyncio.create_task(repeat(self._reconciling.tick, interval), name="reconcile"),
             asyncio.create_task(repeat(self._autoscaling.tick, interval), name="scale"),
         ]
-
-    async def _stop_replicas(self) -> None:
-        await asyncio.gather(*(_empty(target) for target in self._crew.host.targets.values()))
-
-    def _body(self, kind: OperationKind) -> Body:
-        if kind is OperationKind.SCALE:
-            return Rescaling(self._crew)
-        return Deleting(self._crew) if kind is OperationKind.DELETE else RollOut(self._crew)
 
     # --- looking -----------------------------------------------------------------------------
 
@@ -192,32 +179,18 @@ class Controller:
         self._crew.operations.refuse_conflict(spec.name)
         serving = self._memory.serving(spec.name)
         if serving is not None and not plan.changes:
-            return await self._unchanged(serving)
+            return await nothing_to_do(self._crew, serving)
         number = next_revision(self._crew, spec.name)
         now = self._crew.parts.wall_clock()
         revision = RevisionRecord(service=spec.name, number=number, created_at=now, spec=spec, frozen=frozen)
-        return await self._roll_out(OperationKind.DEPLOY, revision)
+        return await begin_roll_out(self._crew, OperationKind.DEPLOY, revision)
 
     async def rollback(self, name: str, revision: int | None = None) -> Operation:
         """Begin to roll an earlier revision out anew; None = the one that served before this one."""
         self._memory.service(name)
         self._crew.operations.refuse_conflict(name)
         old = self._memory.before(name) if revision is None else self._memory.revision(name, revision)
-        if not old.environment_path:
-            raise UserError(
-                f"revision {old.number} of {name!r} was never complete: {old.cause}",
-                place=name,
-                remedy="choose a revision that served once: `engine show` lists them",
-            )
-        again = attrs.evolve(
-            old,
-            number=next_revision(self._crew, name),
-            created_at=self._crew.parts.wall_clock(),
-            outcome="pending",
-            cause="",
-            remedy="",
-        )
-        return await self._roll_out(OperationKind.ROLLBACK, again)
+        return await begin_roll_out(self._crew, OperationKind.ROLLBACK, once_more(self._crew, old))
 
     async def scale(
         self,
@@ -234,15 +207,12 @@ class Controller:
             raise Conflict(f"{name!r} does not serve yet", place=name, remedy="deploy it first")
         now = effective_scaling(serving.spec.scaling, service.bounds)
         low, high = rescale(now, minimum=minimum, maximum=maximum, replicas=replicas)
-        operation = self._new(OperationKind.SCALE, name, service.revision)
-        record = OperationRecord(operation, arguments={"minimum": low, "maximum": high})
-        return await self._crew.operations.begin(record, Rescaling(self._crew))
+        return await begin_scaling(self._crew, service, low=low, high=high)
 
     async def delete(self, name: str) -> Operation:
         """Begin to drain a service and to remove everything of it."""
         self._memory.service(name)
-        operation = self._new(OperationKind.DELETE, name, 0)
-        return await self._crew.operations.begin(OperationRecord(operation), Deleting(self._crew))
+        return await begin_deletion(self._crew, name)
 
     async def cancel(self, operation_id: str) -> Operation:
         """Stop an operation and take back what it did. Raises `Conflict` when it is too late."""
@@ -270,40 +240,3 @@ class Controller:
         await crew.routing.refresh_policy(name)
         await crew.routing.settle(timeout_seconds=crew.parts.acknowledge_seconds)
         return fresh
-
-    def _new(self, kind: OperationKind, name: str, revision: int) -> Operation:
-        return self._crew.operations.new(kind, name, revision, uuid.uuid4().hex[:12])
-
-    async def _roll_out(self, kind: OperationKind, revision: RevisionRecord) -> Operation:
-        operation = self._new(kind, revision.service, revision.number)
-        service = self._memory.services.get(revision.service) or ServiceRecord(
-            name=revision.service, created_at=revision.created_at
-        )
-        return await self._crew.operations.begin(
-            OperationRecord(operation), RollOut(self._crew), service, revision
-        )
-
-    async def _unchanged(self, serving: RevisionRecord) -> Operation:
-        message = f"nothing differs from revision {serving.number}, which serves"
-        operation = attrs.evolve(
-            self._new(OperationKind.DEPLOY, serving.service, serving.number),
-            state=OperationState.SUCCEEDED,
-            steps=(StepReport("plan", OperationState.SUCCEEDED, message),),
-            finished_at=self._crew.parts.wall_clock(),
-            result={"unchanged": True, "message": message},
-        )
-        await self._memory.save(OperationRecord(operation))
-        return operation
-
-
-async def _empty(target: Target) -> None:
-    """Stop every replica of a target; one that cannot be asked keeps nobody else's alive."""
-    try:
-        replicas = await target.observe()
-    except ModelyardError as error:
-        log.warning("replicas of the target %s could not be stopped: %s", target.name, error)
-        return
-    results = await asyncio.gather(*(target.delete(one.id) for one in replicas), return_exceptions=True)
-    for result in results:
-        if isinstance(result, Exception):
-            log.warning("a replica could not be stopped: %s", result)

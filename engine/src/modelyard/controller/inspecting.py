@@ -130,6 +130,7 @@ def _with_files(crew: Crew, facts: PlanFacts, old: RevisionRecord | None, seen: 
         environment_key=seen.environment_key,
         environment_cached=seen.environment_cached,
         environment_why=why,
+        base=seen.base,
         settings=with_isolation(facts.settings, seen.isolation, seen.isolation_why),
     )
 

@@ -46,6 +46,8 @@ class Inspection:
     isolation_why: str = ""
     environment_why: str = ""
     """Which input makes it another environment than those built before, where that is known."""
+    base: str = ""
+    """The image it stands on, and who signed that; empty = none, or not known."""
 
 
 @attrs.frozen

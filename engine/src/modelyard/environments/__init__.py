@@ -6,7 +6,7 @@ May import `processes` and `api`.
 """
 
 from modelyard.environments.arranging import Arrangement, Shelf, arrange, build, is_built, server_lock
-from modelyard.environments.bases import check_base
+from modelyard.environments.bases import check_base, why_not_serving
 from modelyard.environments.building import cached, ensure
 from modelyard.environments.conda import (
     CondaLock,
@@ -16,6 +16,7 @@ from modelyard.environments.conda import (
     CondaSpec,
     conda_platform,
     lay_out_conda,
+    locked_python,
     parse_conda_lock,
     pip_constraints,
     python_of,
@@ -33,7 +34,7 @@ from modelyard.environments.distributions import (
 )
 from modelyard.environments.drafts import Drafts, Noted
 from modelyard.environments.for_bases import recorded_lock, solve_for_base
-from modelyard.environments.interpreters import Interpreter, find_interpreter
+from modelyard.environments.interpreters import OLDEST_SERVER, Interpreter, find_interpreter
 from modelyard.environments.keys import (
     asked,
     canonical,
@@ -57,6 +58,7 @@ from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
 
 __all__ = [
     "LOCKS",
+    "OLDEST_SERVER",
     "Arrangement",
     "Asked",
     "CondaLock",
@@ -101,6 +103,7 @@ __all__ = [
     "list_packages",
     "lock_of",
     "locked",
+    "locked_python",
     "make_lock",
     "no_lock",
     "normalised",
@@ -119,4 +122,5 @@ __all__ = [
     "solve_conda",
     "solve_for_base",
     "spec_key",
+    "why_not_serving",
 ]

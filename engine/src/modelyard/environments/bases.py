@@ -40,19 +40,15 @@ class Place:
 
 def check_place(place: Place, *, serving: bool) -> None:
     """Raise `EnvironmentUnsolvable` where the base's Python cannot run what is to be laid out."""
-    base = place.base
     check_prefix(place.prefix)
-    if not re.fullmatch(r"3\.\d{1,3}\.\d{1,3}", base.version) or not base.path.is_absolute():
-        raise _unfit(
-            base, f"{base.version} at {base.path} is no released CPython 3 at an absolute path", "a release"
-        )
-    oldest = OLDEST_SERVER if serving else OLDEST_WORKER
-    if tuple(map(int, base.minor.split("."))) < oldest:
-        shown = ".".join(map(str, oldest))
-        raise _unfit(base, f"it is older than the runtime's oldest, {shown}", f"Python {shown} or newer")
-    if serving and not base.shared_libpython:
-        named = f"libpython{base.minor}.so.1.0"
-        raise _unfit(base, f"it has no {named}, which the runtime loads", f"a Python and its {named}")
+    if (misfit := _misfit(place.base, serving=serving)) is not None:
+        raise _unfit(place.base, misfit)
+
+
+def why_not_serving(base: BasePython) -> str | None:
+    """Say why the server cannot run in this Python; None = it can."""
+    misfit = _misfit(base, serving=True) or _unknown_to_uv(base)
+    return misfit.why if misfit else None
 
 
 def check_base(python: BasePython, prefix: PurePosixPath, *, serving: bool) -> None:
@@ -76,16 +72,9 @@ def check_prefix(prefix: PurePosixPath) -> None:
 
 def uv_platform(base: BasePython) -> str:
     """Name the base's platform as uv does: the newest that the base's glibc still satisfies."""
-    machine = _MACHINES.get(base.machine)
-    libc = re.fullmatch(r"glibc-2\.(\d{1,3})(\.\d+)?", base.libc)
-    fitting = [one for one in _MANYLINUX if libc and one <= int(libc[1])]
-    if base.system != "linux" or machine is None or not fitting:
-        raise _unfit(
-            base,
-            "wheels are laid out for Linux on x86_64 or aarch64 with glibc 2.17 or newer",
-            "such a system (Debian, Ubuntu or Fedora; not Alpine)",
-        )
-    return f"{machine}-manylinux_2_{max(fitting)}"
+    if (misfit := _unknown_to_uv(base)) is not None:
+        raise _unfit(base, misfit)
+    return f"{_MACHINES[base.machine]}-manylinux_2_{max(_satisfied(base))}"
 
 
 def check_compiler(compiler: Interpreter, base: BasePython) -> None:
@@ -105,9 +94,45 @@ def no_compiler(base: BasePython, why: str) -> EnvironmentUnsolvable:
     )
 
 
-def _unfit(base: BasePython, why: str, wanted: str) -> EnvironmentUnsolvable:
+@attrs.frozen
+class _Misfit:
+    """Why a Python does not do, and what a base should have instead."""
+
+    why: str
+    wanted: str
+
+
+def _misfit(base: BasePython, *, serving: bool) -> _Misfit | None:
+    if not re.fullmatch(r"3\.\d{1,3}\.\d{1,3}", base.version) or not base.path.is_absolute():
+        why = f"{base.version} at {base.path} is no released CPython 3 at an absolute path"
+        return _Misfit(why, "a release")
+    oldest = OLDEST_SERVER if serving else OLDEST_WORKER
+    if tuple(map(int, base.minor.split("."))) < oldest:
+        shown = ".".join(map(str, oldest))
+        return _Misfit(f"it is older than the runtime's oldest, {shown}", f"Python {shown} or newer")
+    if serving and not base.shared_libpython:
+        named = f"libpython{base.minor}.so.1.0"
+        return _Misfit(f"it has no {named}, which the runtime loads", f"a Python and its {named}")
+    return None
+
+
+def _unknown_to_uv(base: BasePython) -> _Misfit | None:
+    if base.system == "linux" and base.machine in _MACHINES and _satisfied(base):
+        return None
+    return _Misfit(
+        "wheels are laid out for Linux on x86_64 or aarch64 with glibc 2.17 or newer",
+        "such a system (Debian, Ubuntu or Fedora; not Alpine)",
+    )
+
+
+def _satisfied(base: BasePython) -> list[int]:
+    libc = re.fullmatch(r"glibc-2\.(\d{1,3})(\.\d+)?", base.libc)
+    return [one for one in _MANYLINUX if libc and one <= int(libc[1])]
+
+
+def _unfit(base: BasePython, misfit: _Misfit) -> EnvironmentUnsolvable:
     return EnvironmentUnsolvable(
-        f"the base's {base.shown} does not fit: {why}",
+        f"the base's {base.shown} does not fit: {misfit.why}",
         place=_PLACE,
-        remedy=f"choose a base image with {wanted}",
+        remedy=f"choose a base image with {misfit.wanted}",
     )

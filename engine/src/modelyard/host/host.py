@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -26,7 +25,6 @@ from modelyard.api import (
     ImageBuilt,
     ImageRef,
     ModelyardError,
-    NotFound,
     Planned,
     Platform,
     PluginBroken,
@@ -43,16 +41,15 @@ from modelyard.api import (
     Target,
 )
 from modelyard.host.admitting import Admitted
+from modelyard.host.judging import Answer, judge_image, judge_refusals, judge_scores
 from modelyard.host.offering import Offered
+from modelyard.host.shelf import Shelf
 from modelyard.host.working import Hung, Raised, attempt, attempt_async, describe
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Event = Planned | ImageBuilt | Deployed | Scaled | ReplicaFailed | Deleted | PluginBroken
-
-NO_OPINION = 0.5
-"""Score of a place about which no plugin says anything."""
 
 _OBSERVERS: Mapping[type, str] = {
     Planned: "on_planned",
@@ -81,7 +78,7 @@ class Host:
         self._settings = settings
         self._plugins: dict[str, Admitted] = {plugin.name: plugin for plugin in admitted}
         self._left_out = tuple(left_out)
-        self._offers = tuple(offers)
+        self._shelf = Shelf(tuple(offers))
         self._observer_failures: Counter[str] = Counter()
 
     # --- what there is ---------------------------------------------------------------------
@@ -95,37 +92,37 @@ class Host:
     @property
     def registries(self) -> Mapping[str, Registry]:
         """Registries of active plugins by name."""
-        return self._of_kind("registries")
+        return self._shelf.of_kind("registries")
 
     @property
     def image_builders(self) -> Mapping[str, ImageBuilder]:
         """Builders of images of active plugins by name."""
-        return self._of_kind("image_builders")
+        return self._shelf.of_kind("image_builders")
 
     @property
     def devices(self) -> Mapping[str, DeviceBackend]:
         """Device backends of active plugins by name."""
-        return self._of_kind("devices")
+        return self._shelf.of_kind("devices")
 
     @property
     def authenticators(self) -> Mapping[str, Authenticator]:
         """Authenticators of active plugins by name."""
-        return self._of_kind("authenticators")
+        return self._shelf.of_kind("authenticators")
 
     @property
     def scalers(self) -> Mapping[str, Scaler]:
         """Scalers of active plugins by name."""
-        return self._of_kind("scalers")
+        return self._shelf.of_kind("scalers")
 
     @property
     def targets(self) -> Mapping[str, Target]:
         """Targets of active plugins by name."""
-        return self._of_kind("targets")
+        return self._shelf.of_kind("targets")
 
     @property
     def checks(self) -> Mapping[str, Check]:
         """Checks of active plugins by name."""
-        return self._of_kind("checks")
+        return self._shelf.of_kind("checks")
 
     @property
     def observer_failures(self) -> Mapping[str, int]:
@@ -134,7 +131,7 @@ class Host:
 
     def owner(self, kind: str, name: str) -> str:
         """Name the plugin that offered a record; `kind` as in `devices`."""
-        return self._find(kind, name).plugin
+        return self._shelf.find(kind, name).plugin
 
     # --- asking ----------------------------------------------------------------------------
 
@@ -146,7 +143,7 @@ class Host:
         A `ModelyardError` passes through, anything else becomes `PluginFailed`; a record that gives no
         answer in time takes its plugin out of service.
         """
-        offered = self._find(kind, name)
+        offered = self._shelf.find(kind, name)
         moment = f"{kind}:{name}.{method}"
         seconds = self._settings.hook_timeout_seconds if timeout_seconds is None else timeout_seconds
         function: Callable[[], Any] = partial(_invoke, offered.record, method, args)
@@ -162,32 +159,18 @@ class Host:
         hook, arguments = "resolve_image", {"spec": spec, "platform": platform}
         for plugin in self._listeners(hook):
             # pluggy gives the answer itself, not a list, where the first result decides
-            answer: Any = await self._ask(plugin, hook, arguments)
-            if isinstance(answer, Refusal):
-                return attrs.evolve(answer, plugin=plugin.name)
-            if isinstance(answer, ImageRef):
-                return answer
+            answer = judge_image(plugin.name, await self._ask(plugin, hook, arguments))
             if answer is not None:
-                raise PluginFailed(plugin.name, hook, f"it answered {answer!r}, no ImageRef, Refusal or None")
+                return answer
         return None
 
     async def veto_placement(self, spec: ServiceSpec, candidate: Candidate) -> tuple[Refusal, ...]:
         """Ask every plugin whether it refuses the place; all refusals, by plugin name."""
-        answers = await self._decide("veto_placement", {"spec": spec, "candidate": candidate})
-        for plugin, answer in answers:
-            if not isinstance(answer, Refusal):
-                raise PluginFailed(plugin, "veto_placement", f"it answered {answer!r}, not a Refusal or None")
-        return tuple(attrs.evolve(answer, plugin=plugin) for plugin, answer in answers)
+        return judge_refusals(await self._decide("veto_placement", {"spec": spec, "candidate": candidate}))
 
     async def score_placement(self, spec: ServiceSpec, candidate: Candidate) -> float:
         """Give the mean of all opinions of the place, 0.5 when nobody has one."""
-        answers = await self._decide("score_placement", {"spec": spec, "candidate": candidate})
-        for plugin, answer in answers:
-            if not _is_score(answer):
-                raise PluginFailed(
-                    plugin, "score_placement", f"it answered {answer!r}, not a number from 0 to 1"
-                )
-        return math.fsum(answer for _, answer in answers) / len(answers) if answers else NO_OPINION
+        return judge_scores(await self._decide("score_placement", {"spec": spec, "candidate": candidate}))
 
     # --- telling ---------------------------------------------------------------------------
 
@@ -207,27 +190,14 @@ class Host:
     def close(self) -> None:
         """Let every plugin go; nothing is asked or handed out from here on."""
         self._plugins = {}
-        self._offers = ()
+        self._shelf = Shelf()
 
     # --- behind the counter ----------------------------------------------------------------
-
-    def _of_kind(self, kind: str) -> Mapping[str, Any]:
-        return MappingProxyType({one.name: one.record for one in self._offers if one.kind == kind})
-
-    def _find(self, kind: str, name: str) -> Offered:
-        for offered in self._offers:
-            if (offered.kind, offered.name) == (kind, name):
-                return offered
-        there = ", ".join(sorted(self._of_kind(kind))) or "none"
-        raise NotFound(
-            f"no active plugin offers {name!r} among {kind}",
-            remedy=f"there are: {there}; `engine plugins list` shows disabled and broken plugins",
-        )
 
     def _listeners(self, hook: str) -> list[Admitted]:
         return [plugin for _, plugin in sorted(self._plugins.items()) if plugin.implements(hook)]
 
-    async def _decide(self, hook: str, arguments: Mapping[str, object]) -> list[tuple[str, Any]]:
+    async def _decide(self, hook: str, arguments: Mapping[str, object]) -> list[Answer]:
         plugins = self._listeners(hook)
         answers = await asyncio.gather(
             *(self._ask(plugin, hook, arguments) for plugin in plugins), return_exceptions=True
@@ -288,7 +258,7 @@ class Host:
             return
         record = attrs.evolve(plugin.record, state=PluginState.BROKEN, reason=reason)
         self._left_out = (*self._left_out, record)
-        self._offers = tuple(one for one in self._offers if one.plugin != name)
+        self._shelf = self._shelf.without(name)
         log.error("plugin %s is broken: %s", name, reason)
         await self.notify(PluginBroken(record))
 
@@ -304,8 +274,3 @@ def _invoke(record: object, method: str, args: tuple[object, ...]) -> Any:
 def _failed(plugin: str, moment: str, raised: Raised) -> PluginFailed:
     log.warning("plugin %s failed in %s: %s", plugin, moment, raised, exc_info=raised.error)
     return PluginFailed(plugin, moment, describe(raised.error))
-
-
-def _is_score(answer: object) -> bool:
-    number = isinstance(answer, int | float) and not isinstance(answer, bool)
-    return number and 0 <= float(answer) <= 1  # type: ignore[arg-type]  # narrowed by `number`

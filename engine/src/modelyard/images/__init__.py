@@ -58,6 +58,7 @@ from modelyard.images.platforms import platform_of
 from modelyard.images.pythons import choose_python
 from modelyard.images.reading import Seen, read_image
 from modelyard.images.references import DAEMON, Located, Reference, locate, parse_reference
+from modelyard.images.servers import check_servers
 from modelyard.images.services import SERVICES, ServiceParts, Workshop, build_service, prepare_service
 from modelyard.images.trees import list_files, list_tree
 
@@ -106,6 +107,7 @@ __all__ = [
     "bill_upon",
     "build_engine",
     "build_service",
+    "check_servers",
     "choose_python",
     "conda_key",
     "conda_of",

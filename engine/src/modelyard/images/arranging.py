@@ -13,6 +13,7 @@ from modelyard.images.descriptions import CondaFacts
 from modelyard.images.keys import Inputs, image_spec_key
 from modelyard.images.places import ENVIRONMENT, SCRIPT_ENVIRONMENT
 from modelyard.images.pythons import choose_python
+from modelyard.images.servers import choose_server
 from modelyard.processes import Home
 
 Isolation = Literal["thread", "process"]
@@ -60,8 +61,8 @@ async def arrange_image(
 ) -> ImageArrangement:
     """Resolve what a script needs on a base, by the record or afresh; `auto` = together where that can be.
 
-    Raises `ImageUnbuildable` where the base has no such Python, `EnvironmentUnsolvable` where packages do not
-    resolve, with the runtime's or alone.
+    Raises `ImageUnbuildable` where the base has no such Python, `EnvironmentUnsolvable` where it has none for
+    the server and where packages do not resolve, with the runtime's or alone.
     """
     arranger = _Arranger(inputs, ground, desk)
     if isolation == "thread":
@@ -98,7 +99,6 @@ class _Arranger:
 
     async def alone(self, why: str) -> ImageArrangement:
         server, script = self._server_python(), self._python(serving=False)
-        check_base(server, ENVIRONMENT, serving=True)
         check_base(script, SCRIPT_ENVIRONMENT, serving=False)
         pips = (
             await self._layer(ENVIRONMENT, server, serving=True, own=False),
@@ -128,14 +128,7 @@ class _Arranger:
 
     def _server_python(self) -> BasePython:
         """Take the script's Python where the server can run in it, else any of the base's that it can."""
-        script = self._python(serving=True)
-        for python in (script, *self.ground.pythons):
-            try:
-                check_base(python, ENVIRONMENT, serving=True)
-            except EnvironmentUnsolvable:
-                continue
-            return python
-        return script  # it is refused with its own reason
+        return choose_server((self._python(serving=True), *self.ground.pythons), self.inputs.spec)
 
     def _python(self, *, serving: bool) -> BasePython:
         """Choose the script's: conda's, where it has one, was asked for there."""

@@ -1,4 +1,4 @@
-"""The Pythons and the glibc of a base image, looked for once for each digest."""
+"""The Pythons, the glibc and the packages of a base image, looked for once for each digest."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import attrs
 
 from modelyard.api import BasePython, Platform
 from modelyard.images.images import Base, Repository
+from modelyard.images.installed import InstalledPackage, Inventory, find_installed
 from modelyard.images.pythons import find_libc, find_pythons, machine_of
 from modelyard.images.scanning import scan_base
 from modelyard.processes import scratch, write_atomic
 
-_VERSION = 2
+_VERSION = 3
 """A change of how Pythons are looked for is a new version: bases are then looked through again."""
 
 
@@ -28,6 +29,8 @@ class BaseFacts:
     machine: str
     libc: str
     pythons: tuple[BasePython, ...]
+    installed: Inventory = attrs.field(factory=Inventory)
+    """What its package managers say is there."""
 
 
 async def facts_of(base: Base, source: Repository, platform: Platform, folder: Path) -> BaseFacts:
@@ -43,7 +46,7 @@ async def facts_of(base: Base, source: Repository, platform: Platform, folder: P
         contents = await scan_base(base, source, work)
     machine = machine_of(platform)
     pythons = find_pythons(contents, base.config, platform)
-    found = BaseFacts(machine, find_libc(contents, machine), pythons)
+    found = BaseFacts(machine, find_libc(contents, machine), pythons, find_installed(contents))
     await asyncio.to_thread(_write, file, found)
     return found
 
@@ -57,6 +60,9 @@ def _read(file: Path) -> BaseFacts | None:
             str(document["machine"]),
             str(document["libc"]),
             tuple(BasePython(**{**raw, "path": PurePosixPath(raw["path"])}) for raw in document["pythons"]),
+            Inventory(
+                tuple(InstalledPackage(**raw) for raw in document["installed"]), tuple(document["unread"])
+            ),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -69,5 +75,7 @@ def _write(file: Path, found: BaseFacts) -> None:
         "machine": found.machine,
         "libc": found.libc,
         "pythons": pythons,
+        "installed": [attrs.asdict(one) for one in found.installed.packages],
+        "unread": list(found.installed.unread),
     }
     write_atomic(file, json.dumps(document).encode())

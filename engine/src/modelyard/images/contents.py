@@ -21,11 +21,16 @@ _MOST_LINKS = 40  # the kernel's own bound
 
 @attrs.frozen
 class Traits:
-    """What the bytes of a file told: every release of Python named in it, and the glibc that it is."""
+    """What the bytes of a file told: every release of Python named in it, and the glibc that it is.
+
+    Of a database of packages it is the `text`, unless that was longer than is read: then `cut` is true.
+    """
 
     pythons: tuple[str, ...] = ()
     glibc: str = ""
     musl: bool = False
+    text: bytes = b""
+    cut: bool = False
 
 
 @attrs.define
@@ -34,6 +39,8 @@ class Contents:
 
     links: dict[str, str] = attrs.field(factory=dict)
     files: dict[str, Traits] = attrs.field(factory=dict)
+    text_bytes: int = 0
+    """Of every text that was ever added: what is held is less."""
 
     def add_link(self, path: str, target: str) -> None:
         """Remember a symbolic link."""
@@ -47,6 +54,7 @@ class Contents:
         self.files.pop(path, None)
         if traits is not None:
             self.files[path] = traits
+            self.text_bytes += len(traits.text)
             self._check_size()
 
     def add_hard_link(self, path: str, target: str) -> None:

@@ -10,7 +10,7 @@ from modelyard.environments import lay_out, lock_of
 from modelyard.images.assembling import assemble
 from modelyard.images.attesting import load_library
 from modelyard.images.bases import find_base
-from modelyard.images.billing import bill_order
+from modelyard.images.billing import bill_order, let_be_found
 from modelyard.images.conda import conda_variables, lay_out_layer
 from modelyard.images.descriptions import describe_conda
 from modelyard.images.entries import Entry
@@ -66,14 +66,8 @@ class Assembler:
         target = Repository(site.workspace, order.repository)
         manifest = await assemble(image, source=source, target=target, tag="", folder=site.folder)
         await library
-        await bill_order(order, manifest, base, source=source, target=target, folder=site.folder)
-        return await _tag(manifest, target, order.tag)
-
-
-async def _tag(manifest: Descriptor, target: Repository, tag: str) -> Descriptor:
-    """Let an image be found: all that belongs to it is there."""
-    artifact = await target.registry.pull(target.name, manifest.digest)
-    return await target.registry.push(target.name, artifact, tag=tag)
+        await bill_order(order, manifest, base, site, looks=self._home.bases)
+        return await let_be_found(manifest, target, order.tag)
 
 
 async def _environment(layer: PipLayer, site: BuildSite) -> Addition:

@@ -1,4 +1,7 @@
-"""Look through the layers of a base image for its Pythons: every layer once, as a stream, unpacking nothing."""
+"""Look through the layers of a base image: every layer once, as a stream, unpacking nothing.
+
+What is looked for are its Pythons, its glibc, and what its package managers say is installed.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from modelyard.api import Descriptor, ImageUnbuildable
 from modelyard.images.bases import fetch_blob
 from modelyard.images.contents import OPAQUE, WHITEOUT, Contents, Traits, cleaned
 from modelyard.images.images import Base, Repository
+from modelyard.images.installed import DATABASES, NAMES
 from modelyard.images.layers import GZIP_TYPE, TAR_TYPE, ZSTD_TYPE
 from modelyard.processes import disk_errors
 
@@ -28,6 +32,9 @@ _CHUNK_BYTES = 1 << 20
 _OVERLAP_BYTES = 200
 _LARGEST_LAYER = 64 << 30
 """Bytes of a layer once decompressed: a bomb ends here instead of running for ever."""
+
+_MOST_TEXT = 64 << 20
+"""Bytes of all databases of packages, in all layers; one of two thousand packages has four million."""
 
 Opener = Callable[[Path], IO[bytes]]
 
@@ -78,9 +85,21 @@ def _take(contents: Contents, tar: tarfile.TarFile, member: tarfile.TarInfo) -> 
     elif member.islnk():
         contents.add_hard_link(path, cleaned(member.linkname))
     elif member.isreg():
-        contents.add_file(path, _look(tar, member) if _INTERESTING.fullmatch(path) else None)
+        contents.add_file(path, _traits(contents, tar, member))
     else:
         contents.add_file(path, None)
+
+
+def _traits(contents: Contents, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Traits | None:
+    path = cleaned(member.name)
+    if _INTERESTING.fullmatch(path):
+        return _look(tar, member)
+    if DATABASES.fullmatch(path):
+        file = tar.extractfile(member)
+        assert file is not None  # noqa: S101  it is regular
+        fits = contents.text_bytes + member.size <= _MOST_TEXT
+        return Traits(text=file.read()) if fits else Traits(cut=True)
+    return Traits() if NAMES.fullmatch(path) else None
 
 
 def _look(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Traits:

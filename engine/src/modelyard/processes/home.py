@@ -80,6 +80,11 @@ class Home:
         return self.cache / "conda"
 
     @property
+    def bases(self) -> Path:
+        """What was found in base images, by digest."""
+        return self.cache / "bases"
+
+    @property
     def builds(self) -> Path:
         """What builds of images have in Docker's daemon, noted until it is removed there."""
         return self.cache / "builds"

@@ -24,6 +24,8 @@ _SECTIONS: dict[str, type] = {
     "router": RouterSettings,
     "images": ImageSettings,
 }
+_SIGNED = {"images.verify": "images.trusted_keys", "images.verify_bases": "images.base_keys"}
+"""What may be required, and the keys without which it could never be."""
 _SETS = ("plugins.disabled", "plugins.required")
 
 SETTINGS_FIELDS: tuple[Field, ...] = (
@@ -65,6 +67,13 @@ SETTINGS_FIELDS: tuple[Field, ...] = (
         AnyPaths(),
         "Public keys of signers, or folders of them.",
     ),
+    Field(
+        "images.verify_bases",
+        "images.verify_bases",
+        Choice(("never", "required")),
+        "Whether base images must be signed.",
+    ),
+    Field("images.base_keys", "images.base_keys", AnyPaths(), "Public keys of signers of bases, or folders."),
     Field("images.osv_database", "images.osv_database", AnyPath(), "The folder of known vulnerabilities."),
     Field(
         "images.osv_max_age_days",
@@ -89,9 +98,10 @@ def read_settings(path: Path) -> EngineSettings:
             _check_address(values["router.address"])
         except WrongError as error:
             context.wrong(error, find(root, "router.address"), "router.address")
-    if values.get("images.verify") == "required" and not values.get("images.trusted_keys"):
-        nobody = WrongError("is required and nobody is trusted", allowed="images.trusted_keys beside it")
-        context.wrong(nobody, find(root, "images.verify"), "images.verify")
+    for wish, keys in _SIGNED.items():
+        if values.get(wish) == "required" and not values.get(keys):
+            nobody = WrongError("is required and nobody is trusted", allowed=f"{keys} beside it")
+            context.wrong(nobody, find(root, wish), wish)
     report.raise_if_any()
     values |= {key: frozenset(values[key]) for key in _SETS if key in values}
     return EngineSettings(**build(_SECTIONS, values, SETTINGS_FIELDS))

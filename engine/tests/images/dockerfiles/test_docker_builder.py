@@ -58,7 +58,9 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def builder(tmp_path: Path) -> DockerImageBuilder:
-    return DockerImageBuilder(tmp_path / "notes", {"DOCKER_HOST": f"unix://{tmp_path}/none.sock", "PATH": ""})
+    return DockerImageBuilder(
+        tmp_path / "notes", {"DOCKER_HOST": f"unix://{tmp_path}/none.sock", "PATH": ""}, tmp_path / "bases"
+    )
 
 
 def test_it_is_a_builder_by_the_name_docker(builder: DockerImageBuilder):

@@ -9,7 +9,26 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from modelyard.api import ImageUnbuildable
-from modelyard.images.dockerfiles.steps import read_dockerfile, read_steps, write_dockerfile
+from modelyard.images.dockerfiles.steps import (
+    read_dockerfile,
+    read_steps,
+    takes_from_images,
+    write_dockerfile,
+)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        ("COPY --from=busybox /a /b",),
+        ("COPY --fr\\", "om=busybox /a /b"),
+        ("RUN --mount=type=bind,from=busybox,target=/x ls",),
+        ("onbuild copy --FROM=busybox /a /b",),
+    ],
+)
+def test_a_step_that_takes_from_another_image_is_told_by_its_line(step: tuple[str, ...]):
+    assert takes_from_images(("RUN true", *step)) == 2
+    assert takes_from_images(("RUN true", "COPY from /b", "RUN --mount=type=cache,target=/from ls")) == 0
 
 
 def test_steps_are_joined_over_lines_comments_and_blanks():

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import pytest
 from modelyard.api import (
+    READABLE_LAYERS,
     Artifact,
     DeviceGrant,
     ImageRef,
@@ -98,6 +99,13 @@ def test_the_log_of_an_unknown_replica_is_not_found(alone: DockerTarget):
 def test_a_workload_without_an_image_is_refused(alone: DockerTarget):
     with pytest.raises(UserError, match="needs an image"):
         asyncio.run(alone.apply(attrs.evolve(workload(), image=None)))
+
+
+def with_nothing_running(more: Answer) -> Answer:
+    def answer(method: str, path: str) -> tuple[int, Any]:
+        return (200, []) if path == "/containers/json" else more(method, path)
+
+    return answer
 
 
 def with_image(more: Answer) -> Answer:
@@ -215,6 +223,14 @@ def test_a_layer_in_zstd_is_refused_where_docker_cannot_read_it(home: Home):
 
     with fake_daemon(home.run, answers()) as address, pytest.raises(UserError, match=r"zstd.*20\.10\.24"):
         asyncio.run(case(address))
+
+
+@pytest.mark.parametrize(("api", "layers"), [("1.41", "gzip"), ("1.42", "gzip zstd"), ("1.51", "gzip zstd")])
+def test_a_plan_hears_which_layers_docker_reads(home: Home, api: str, layers: str):
+    told = answers(version={"ApiVersion": api}, info={"NCPU": 2, "MemTotal": 1 << 30})
+    with fake_daemon(home.run, with_nothing_running(told)) as address:
+        (place,) = asyncio.run(DockerTarget(home, Daemon(address)).candidates())
+    assert place.labels[READABLE_LAYERS] == layers
 
 
 def test_with_containerds_store_every_layer_is_sent(home: Home):

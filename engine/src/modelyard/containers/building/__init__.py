@@ -1,35 +1,23 @@
 """Building in a Docker daemon: images in and out as streams, and the daemon's own builder with its log.
 
-Lives here: archives of `docker save`, one build through the API, what a build's log says.
+Lives here: one build through the API, what a build's log says.
 Never here: what is built, where it goes. May import `api`. Everything blocks: callers use threads.
 """
 
-from modelyard.containers.building.archives import (
-    ArchiveError,
-    Content,
-    Keeper,
-    Saved,
-    read_archive,
-)
 from modelyard.containers.building.classic import Build, build_classic
 from modelyard.containers.building.daemon import BuildDaemon, is_full
 from modelyard.containers.building.logs import BuildKitLog, ClassicLog, Failure, Log
 from modelyard.containers.building.stopping import Stop, Stopped
 
 __all__ = [
-    "ArchiveError",
     "Build",
     "BuildDaemon",
     "BuildKitLog",
     "ClassicLog",
-    "Content",
     "Failure",
-    "Keeper",
     "Log",
-    "Saved",
     "Stop",
     "Stopped",
     "build_classic",
     "is_full",
-    "read_archive",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -13,10 +14,12 @@ from modelyard.api import (
     CondaLayer,
     EnvironmentSpec,
     ImageRef,
+    ImageSettings,
     Platform,
     Unavailable,
 )
 from modelyard.controller.artifacts.building import ImageBuilding
+from modelyard.controller.artifacts.vouching import BaseTrust
 from modelyard.environments import CondaSpec, conda_platform, solve_conda
 from modelyard.host import Host
 from modelyard.images import (
@@ -31,6 +34,7 @@ from modelyard.images import (
     Located,
     Repository,
     Shelves,
+    check_servers,
     conda_key,
     conda_of,
     copies_files,
@@ -45,6 +49,8 @@ from modelyard.images import (
 )
 from modelyard.processes import Home
 
+UNCHECKED = "picked by a Dockerfile: nobody's signature is checked"
+
 
 @attrs.frozen
 class Footing:
@@ -58,6 +64,8 @@ class Footing:
     source: Repository
     ground: Ground
     made: tuple[str, ...] = ()
+    vouched: str = ""
+    """What is known of who signed the base."""
     conda: str = ""
     """The lock of the conda packages below; empty where there are none."""
 
@@ -84,31 +92,37 @@ class Errand:
     context: Context
     build: bool = True
     """False = what was not built before is not built now."""
+    accept: Callable[[Base], None] = lambda _: None
+    """Raises for a base that is of no use where replicas will run."""
 
 
 class BaseFinder:
     """Finds bases in whichever registry they are, and has done to them what is asked for."""
 
-    def __init__(self, home: Home, host: Host, building: ImageBuilding, *, default: str) -> None:
+    def __init__(self, home: Home, host: Host, building: ImageBuilding, settings: ImageSettings) -> None:
         self._home = home
         self._host = host
         self._building = building
-        self._default = default
+        self._default = settings.base
+        self._trust = BaseTrust(settings)
 
     async def find(self, spec: EnvironmentSpec, platform: Platform, errand: Errand) -> Footing:
         """Find the base of a specification; do its docker steps, then lay its conda packages on it.
 
-        Raises `NotBuilt` where the errand forbids to build what is missing.
+        Raises `NotBuilt` where the errand forbids to build what is missing. Before anything is built:
+        `ImageUntrusted` for a base that nobody signed and that must be signed. Before conda packages are:
+        `EnvironmentUnsolvable` where the server would have no Python.
         """
+        self._trust.refuse_unchecked(spec)
         inputs, standing = await self._begin(spec, platform, errand)
         if spec.docker_steps:
             standing = await self._built(
                 _steps_order(inputs, standing, errand.context), standing, inputs, errand
             )
-        facts = await facts_of(standing.base, standing.source, platform, self._home.cache / "bases")
+        facts = await facts_of(standing.base, standing.source, platform, self._home.bases)
         if spec.conda is None:
             ground = Ground(standing.base.digest, facts.pythons)
-            return Footing(inputs, standing.image, standing.source, ground, standing.made)
+            return Footing(inputs, standing.image, standing.source, ground, standing.made, standing.vouched)
         return await self._on_conda(inputs, standing, facts, errand)
 
     async def _begin(
@@ -124,8 +138,13 @@ class BaseFinder:
         source = Repository(located.registry, located.repository)
         errand.desk.on_line(f"base {name}")
         asked = await _found(name, source, located, platform)
+        errand.accept(asked)
+        vouched = await self._trust.vouch(asked, located, platform)
+        if self._trust.is_required:
+            errand.desk.on_line(f"base {vouched}")
         inputs = Inputs(platform, asked.digest, attrs.evolve(spec, base=name))
-        return inputs, _Standing(ImageRef(source.registry.name, source.name, asked.digest), asked, source)
+        image = ImageRef(source.registry.name, source.name, asked.digest)
+        return inputs, _Standing(image, asked, source, vouched)
 
     async def _on_conda(
         self, inputs: Inputs, standing: _Standing, facts: BaseFacts, errand: Errand
@@ -141,12 +160,15 @@ class BaseFinder:
             refresh=desk.refresh,
             on_line=desk.on_line,
         )
+        check_servers(facts.pythons, lock, spec)
         order = _conda_order(inputs, standing, lock.text, self._building.compression)
         standing = await self._built(order, standing, inputs, errand)
         asked = attrs.evolve(spec, requirements=(*spec.requirements, *file.pip))
         ground = Ground(standing.base.digest, facts.pythons, conda_of(standing.base))
         inputs = attrs.evolve(inputs, spec=asked)
-        return Footing(inputs, standing.image, standing.source, ground, standing.made, lock.text)
+        return Footing(
+            inputs, standing.image, standing.source, ground, standing.made, standing.vouched, lock.text
+        )
 
     async def _built(
         self, order: BuildOrder, below: _Standing | None, inputs: Inputs, errand: Errand
@@ -158,14 +180,15 @@ class BaseFinder:
         else:
             known = await find_image(order.tag, errand.shelves, order.repository)
             if known is None:
-                raise NotBuilt(order.title, inputs)
+                raise NotBuilt(order.title, inputs, below.vouched if below else UNCHECKED)
             found = known
         source = found.repository
         image = ImageRef(source.registry.name, source.name, found.manifest.digest)
         base = await find_base(source, image.digest, inputs.platform)
         name = below.base.name if below else base.name
         made = (*(below.made if below else ()), order.tag)
-        return _Standing(image, attrs.evolve(base, name=name), source, made)
+        vouched = below.vouched if below else UNCHECKED
+        return _Standing(image, attrs.evolve(base, name=name), source, vouched, made)
 
 
 @attrs.frozen
@@ -173,6 +196,7 @@ class _Standing:
     image: ImageRef
     base: Base
     source: Repository
+    vouched: str
     made: tuple[str, ...] = ()
 
     @property
@@ -181,15 +205,19 @@ class _Standing:
 
 
 class NotBuilt(Unavailable):
-    """What is asked for depends on an image that was not built yet; `inputs` is what is asked for."""
+    """What is asked for depends on an image that was not built yet.
 
-    def __init__(self, what: str, inputs: Inputs) -> None:
+    `inputs` is what is asked for, `vouched` what is known of who signed its base.
+    """
+
+    def __init__(self, what: str, inputs: Inputs, vouched: str) -> None:
         super().__init__(
             f"{what} was not built yet, and what fits on it is not known before",
             place="environment",
             remedy="deploy the service once, which builds it",
         )
         self.inputs = inputs
+        self.vouched = vouched
 
 
 async def _found(name: str, source: Repository, located: Located, platform: Platform) -> Base:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import platform as machine
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import attrs
 
-from modelyard import __version__
 from modelyard.api import (
     BasePython,
     BuildOrder,
@@ -24,10 +21,10 @@ from modelyard.api import (
     Platform,
     Progress,
     Registry,
-    UserError,
 )
 from modelyard.controller.artifacts.bases import BaseFinder, Context, Errand, Footing
 from modelyard.controller.artifacts.building import ImageBuilding
+from modelyard.controller.artifacts.engine_orders import check_release, read_platform, read_tag
 from modelyard.controller.artifacts.registries import registry_named
 from modelyard.controller.artifacts.telling import Tell, line_by_line, told
 from modelyard.controller.artifacts.trusting import Trust
@@ -53,6 +50,7 @@ from modelyard.images import (
     Desk,
     EngineParts,
     FolderMemo,
+    Found,
     Inputs,
     Repository,
     Shelves,
@@ -66,12 +64,10 @@ from modelyard.images import (
     image_lock_key,
     image_spec_key,
     package_of,
-    platform_of,
     working,
 )
 from modelyard.processes import FileLock, Home, disk_errors
 
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LOCK_SECONDS = 3600.0
 """One build at a time: whoever comes second waits as long as a large image may take."""
 
@@ -88,7 +84,7 @@ class EngineImages:
         self._building = ImageBuilding(
             host, preferred=settings.images.builder, compression=settings.images.compression
         )
-        self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
+        self._bases = BaseFinder(home, host, self._building, settings.images)
 
     def build(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
         """Tell each step, and last the image."""
@@ -97,7 +93,7 @@ class EngineImages:
             say = line_by_line(tell)
             workspace = self._registry(self._settings.registry, "settings.yaml: registry")
             named = order.registry and self._registry(order.registry, "--registry")
-            asked = _Asked(order, _platform(order.platform), workspace, named or workspace, say)
+            asked = _Asked(order, read_platform(order.platform), workspace, named or workspace, say)
             async with self._alone() as folder:
                 return await self._build(asked, folder)
 
@@ -105,11 +101,11 @@ class EngineImages:
 
     async def _build(self, asked: _Asked, folder: Path) -> EngineImage:
         gathered = await asyncio.to_thread(_gather, asked.order.wheels, folder)
-        _check_release(gathered.version, asked.order.wheels)
+        check_release(gathered.version, asked.order.wheels)
         asked.say(f"{len(gathered.wheels)} wheels of modelyard {gathered.version}")
         for one in gathered.left_out:
             asked.say(f"left out: {one}")
-        tag = _tag(asked.order.tag, gathered.version)
+        tag = read_tag(asked.order.tag, gathered.version)
         solved = await self._solve(asked, gathered)
         image = await self._outlook(asked, gathered, solved, tag)
         if asked.order.dry_run:
@@ -188,22 +184,26 @@ class EngineImages:
             labels=describe(solved.inputs, [solved.pip], solved.key),
         )
         shelves = self._shelves(asked.workspace)
-        with self._leasing.using(asked.workspace) as uses:
+        with self._leasing.using(asked.workspace) as uses:  # until the image itself says what it stands on
             await uses.take(ENVIRONMENT_IMAGES, solved.key)
             found = await self._building.find_or_build(
                 order, solved.footing.source.registry, shelves, asked.say
             )
+            return await self._put_together(asked, gathered, image, found, folder)
+
+    async def _put_together(
+        self, asked: _Asked, gathered: Gathered, image: EngineImage, found: Found, folder: Path
+    ) -> str:
         base = await find_base(found.repository, found.manifest.digest, asked.platform)
         target = Repository(asked.target, ENGINES)
+        memo = FolderMemo(self._home.cache / "layers")
         manifest = await build_engine(
             EngineParts(gathered.wheels, gathered.version, image.revision),
             base,
             source=found.repository,
             target=target,
             tag=image.tag,
-            workshop=Workshop(
-                FolderMemo(self._home.cache / "layers"), folder, asked.say, self._building.compression
-            ),
+            workshop=Workshop(memo, folder, asked.say, self._building.compression),
         )
         own = [package_of(one.path, one.digest) for one in gathered.wheels]
         await bill_upon(manifest, base, own, source=found.repository, target=target)
@@ -260,40 +260,6 @@ def _gather(wheels: str, folder: Path) -> Gathered:
     with disk_errors(repacked):
         repacked.mkdir()
         return gather_installed(repacked)
-
-
-def _check_release(version: str, place: str) -> None:
-    """Refuse another release: how its controller is started in a container is for itself to know."""
-    if version != __version__:
-        raise UserError(
-            f"the wheels are of modelyard {version}, and this engine is {__version__}",
-            place=place,
-            remedy="install those wheels and build with them, or take wheels of this release",
-        )
-
-
-def _platform(text: str) -> Platform:
-    """Read a platform that the engine exists for; empty = this machine's. Raises `UserError`."""
-    if not text:
-        return platform_of(machine.machine())
-    try:
-        platform = Platform.parse(text)
-    except ValueError as error:
-        raise UserError(str(error), place="--platform", remedy="write linux/amd64 or linux/arm64") from error
-    if platform.os != "linux":
-        raise UserError(f"the engine's image is of linux, not of {platform.os}", place="--platform")
-    return platform_of(platform.architecture)
-
-
-def _tag(asked: str, version: str) -> str:
-    tag = asked or version.replace("+", "-")  # a version of one's own may have what no tag has
-    if not _TAG.fullmatch(tag):
-        raise UserError(
-            f"{tag!r} is no tag",
-            place="--tag",
-            remedy="give letters, digits, dots, dashes and underscores, at most 128, as 1.2-rc1",
-        )
-    return tag
 
 
 async def _digest(registry: Registry, repository: str, tag: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import platform as machine
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -29,6 +29,7 @@ from modelyard.controller.artifacts.code import take_code
 from modelyard.controller.artifacts.extras import with_extra_requirements
 from modelyard.controller.artifacts.looks import LOOK_SECONDS, Look, postponed
 from modelyard.controller.artifacts.nearest import Nearest
+from modelyard.controller.artifacts.places import check_compression, check_layers, platform_for
 from modelyard.controller.artifacts.registries import registry_named
 from modelyard.controller.artifacts.services import ServiceImages
 from modelyard.controller.artifacts.trusting import Trust
@@ -55,14 +56,10 @@ from modelyard.images import (
     find_image,
     image_lock_key,
     keep_locks,
-    platform_of,
 )
 from modelyard.packaging import Digests
 from modelyard.processes import Home
 from modelyard.store import RevisionRecord
-
-ARCHITECTURE = "kubernetes.io/arch"
-"""The label by which a place says what its machine is; without it, it is this one."""
 
 
 @attrs.frozen
@@ -88,7 +85,7 @@ class ImageMaker:
         self._building = ImageBuilding(
             host, preferred=settings.images.builder, compression=settings.images.compression
         )
-        self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
+        self._bases = BaseFinder(home, host, self._building, settings.images)
         self._services = ServiceImages(home, self._trust, settings.images.compression)
         self._nearest = Nearest()
         self._limits = settings.snapshot
@@ -99,23 +96,26 @@ class ImageMaker:
     ) -> Built:
         """Return the image of a revision whose code and models are kept."""
         with self._leasing.using(registry) as uses:
-            built = await self._build(revision, platform_for(places), registry, on_line, uses)
+            built = await self._build(revision, places, registry, on_line, uses)
             return attrs.evolve(built, locks=uses.locks)
 
     async def _build(
         self,
         revision: RevisionRecord,
-        platform: Platform,
+        places: tuple[Candidate, ...],
         registry: Registry,
         on_line: OnLine,
         uses: Uses,
     ) -> Built:
+        check_compression(places, self._building.compression)
+        platform = platform_for(places)
         spec = await _whole(revision.spec, Path(revision.code_dir))
         wheel = await asyncio.to_thread(bundled_runtime)
         making = self._services.making(revision, registry, wheel, on_line)
         named = await self._named(spec, platform)
         if named is not None:
             source, base = named
+            check_layers(places, base)
             on_line(f"a plugin names the image {source.name}@{base.digest[:19]}")
             async with making:
                 image = await making.build(base, source)
@@ -123,7 +123,8 @@ class ImageMaker:
         records = uses.noted(RegistryLockRecords(registry))
         desk = Desk(self._home, records, wheel, on_line, frozen=revision.frozen)
         context = Context(Path(revision.code_dir), revision.code_digest)
-        solved = await self._solve(spec, platform, Errand(self._shelves(registry), desk, context))
+        errand = Errand(self._shelves(registry), desk, context, accept=partial(check_layers, places))
+        solved = await self._solve(spec, platform, errand)
         async with making:
             making.prepare(solved.arrangement.pips)
             found = await self._environment(solved, spec, registry, on_line, uses)
@@ -154,22 +155,30 @@ class ImageMaker:
 
         `recent` has the keys of images that services use, the newest first: a miss is told against those first.
         """
+        check_compression(places, self._building.compression)
         spec = await _whole(spec, Path(spec.code.source))
         asked, platform = wish(spec), platform_for(places)
         wheel = await asyncio.to_thread(bundled_runtime)
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 if (named := await self._named(spec, platform)) is not None:
+                    check_layers(places, named[1])
                     built = _built(named[1].digest, None, named[1])
                     place = named[0].registry.name
                     return Look(built.key, True, built.isolation, "a plugin's image", place=place)
                 desk = Desk(self._home, RegistryLockRecords(registry), wheel, lambda _: None, frozen=frozen)
-                errand = Errand(self._shelves(registry), desk, await self._context(spec), build=False)
+                errand = Errand(
+                    self._shelves(registry),
+                    desk,
+                    await self._context(spec),
+                    build=False,
+                    accept=partial(check_layers, places),
+                )
                 solved = await self._solve(spec, platform, errand)
                 found = await find_image(solved.key, self._shelves(registry))
         except NotBuilt as error:
             miss = await self._nearest.why(error.inputs, self._shelves(registry), recent)
-            return attrs.evolve(postponed(asked.isolation, error), miss=miss)
+            return attrs.evolve(postponed(asked.isolation, error), miss=miss, base=error.vouched)
         except (TimeoutError, Unavailable) as error:
             return postponed(asked.isolation, error)
         chosen, shelves = solved.arrangement, self._shelves(registry)
@@ -180,6 +189,7 @@ class ImageMaker:
             asked.why or chosen.why,
             miss="" if found else await self._nearest.why(solved.footing.inputs, shelves, recent),
             place=found.repository.registry.name if found else "",
+            base=solved.footing.vouched,
         )
 
     async def lock(self, spec: ServiceSpec, platform: Platform, registry: Registry, desk: Desk) -> Solved:
@@ -267,12 +277,6 @@ class ImageMaker:
 
     def _registry(self, name: str) -> Registry:
         return registry_named(self._host, name, place="images")
-
-
-def platform_for(places: tuple[Candidate, ...]) -> Platform:
-    """Give the platform of the places where replicas could run, the first that says what it is."""
-    said = [one.labels[ARCHITECTURE] for one in places if ARCHITECTURE in one.labels]
-    return platform_of(said[0] if said else machine.machine())
 
 
 async def _whole(spec: ServiceSpec, code: Path) -> ServiceSpec:

@@ -87,6 +87,7 @@ class LocalArtifacts:
             isolation=seen.isolation,
             isolation_why=seen.why,
             environment_why=seen.miss,
+            base=seen.base,
         )
 
     async def keep(self, spec: ServiceSpec, revision: int) -> Kept:

@@ -21,7 +21,8 @@ from modelyard.api import (
 )
 from modelyard.control import changes_of
 from modelyard.controller.artifacts.environments import EnvironmentMaker
-from modelyard.controller.artifacts.images import ImageMaker, platform_for
+from modelyard.controller.artifacts.images import ImageMaker
+from modelyard.controller.artifacts.places import platform_for
 from modelyard.environments import (
     Drafts,
     Lock,

@@ -21,6 +21,8 @@ class Look:
     why: str = ""
     miss: str = ""
     place: str = ""
+    base: str = ""
+    """What it stands on, and who signed that; empty = it stands on no image, or that is not known."""
 
 
 def postponed(isolation: str, error: Exception) -> Look:

@@ -10,7 +10,7 @@ import attrs
 
 from modelyard.api import Conflict, ImageKind, NotFound, OnLine, PruneReport, Registry
 from modelyard.control import Fate, Thing, Verdict, decide, freed_bytes
-from modelyard.controller.artifacts.catalogue import Entry, entries_of, tags_of, users_of
+from modelyard.controller.artifacts.entries import Entry, engines_on, entries_of, tags_of, users_of
 from modelyard.controller.artifacts.uses import InUse, Leasing
 from modelyard.controller.ports import History
 from modelyard.environments import LOCKS
@@ -31,6 +31,8 @@ class _Stock:
     locks: tuple[str, ...]
     holders: Mapping[str, Mapping[str, frozenset[str]]]
     """By repository and tag, which engines have a lease."""
+    engines: Mapping[str, tuple[str, ...]]
+    """By the key of an environment, the engine's own images that stand on its image."""
 
 
 @attrs.frozen
@@ -66,6 +68,7 @@ class Pruning:
             entries=tuple(await entries_of(self.registry, services)),
             locks=await tags_of(self.registry, LOCKS),
             holders={name: await leases.holders(name) for name in repositories},
+            engines=await engines_on(self.registry),
         )
 
     async def _things(self, stock: _Stock) -> list[Thing]:
@@ -89,7 +92,7 @@ class Pruning:
             for one in stock.entries
             if entry.kind is ImageKind.BASE and tag in one.stands_on
         )
-        used_by = (*users_of(entry, self.history()), *self._takers(repository, tag))
+        used_by = (*users_of(entry, self.history(), stock.engines), *self._takers(repository, tag))
         held_by = self._others(stock.holders[repository].get(tag, frozenset()))
         return Thing("image", repository, tag, used_by, above, held_by)
 
@@ -150,7 +153,7 @@ class Pruning:
 
     async def _needed_now(self, thing: Thing, stock: _Stock) -> str:
         """Say who came to need a thing since it was judged; much time may have passed."""
-        now = self._image_or_lock(thing, stock)
+        now = self._image_or_lock(thing, attrs.evolve(stock, engines=await engines_on(self.registry)))
         if now.used_by:
             return f"{', '.join(now.used_by)} use it"
         leases = self.leasing.leases(self.registry)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -18,23 +19,35 @@ from modelyard.environments.advisories import (
 )
 from modelyard.processes import Home
 
+_PYTHON = "pypi"
+
 
 def with_vulnerabilities(image: ImageDetails, home: Home, settings: ImageSettings) -> ImageDetails:
     """Look an image's Python packages up; what nobody knows is said to be unknown. Blocks while it reads."""
     pips = [one for one in image.environments if one.python]
-    if not all(one.lock for one in pips) or not pips:
-        return attrs.evolve(image, vulnerabilities_unknown="its locks are not kept")
+    pins = _pins(pips) | {Pin(one.name, one.version, ()) for one in image.packages if one.kind == _PYTHON}
+    if not pins or not (image.packages or all(one.lock for one in pips)):
+        why = "its bill of materials names no Python package" if image.packages else "its locks are not kept"
+        return attrs.evolve(image, vulnerabilities_unknown="; ".join([why, *_others(image)]))
     folder = find_folder(os.environ, settings.osv_database)
-    report = known_vulnerabilities(_pins(pips), Database(folder, home.cache, settings.osv_max_age_days))
+    report = known_vulnerabilities(pins, Database(folder, home.cache, settings.osv_max_age_days))
     return attrs.evolve(
         image,
         vulnerabilities=tuple(map(_told, report.found)),
-        vulnerabilities_unknown=_unknown(report),
+        vulnerabilities_unknown="; ".join(filter(None, [_unknown(report), *_others(image)])),
     )
 
 
 def _pins(environments: Iterable[ImageEnvironment]) -> set[Pin]:
-    return {pin for one in environments for pin in read_pins(one.lock)}
+    """Give the pins of locks less their hashes: a package of two lists is one."""
+    return {Pin(pin.name, pin.version, ()) for one in environments for pin in read_pins(one.lock)}
+
+
+def _others(image: ImageDetails) -> Iterator[str]:
+    """Say which packages are in no database that is read."""
+    kinds = Counter(one.kind for one in image.packages if one.kind != _PYTHON)
+    for kind, count in sorted(kinds.items()):
+        yield f"{count} packages of the kind {kind} are in no database that is read"
 
 
 def _told(flaw: Vulnerability) -> str:

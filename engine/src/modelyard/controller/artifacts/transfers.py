@@ -10,7 +10,7 @@ import shutil
 import attrs
 
 from modelyard.api import ImageKind, ImageUnbuildable, Progress, Registry, TransferReport, UserError
-from modelyard.controller.artifacts.catalogue import find_entry, find_key
+from modelyard.controller.artifacts.finding import find_entry, find_key
 from modelyard.controller.artifacts.telling import Tell
 from modelyard.controller.artifacts.uses import Leasing
 from modelyard.controller.ports import History

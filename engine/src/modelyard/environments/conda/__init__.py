@@ -8,7 +8,7 @@ May import the rest of `environments`, `processes` and `api`.
 from modelyard.environments.conda.laying_out import lay_out_conda
 from modelyard.environments.conda.locks import CondaLock, CondaPackage, parse_conda_lock
 from modelyard.environments.conda.platforms import CondaPlatform, conda_platform
-from modelyard.environments.conda.pythons import pip_constraints, python_of
+from modelyard.environments.conda.pythons import locked_python, pip_constraints, python_of
 from modelyard.environments.conda.settings import CondaSettings, read_settings
 from modelyard.environments.conda.solving import solve_conda
 from modelyard.environments.conda.specs import CondaSpec
@@ -21,6 +21,7 @@ __all__ = [
     "CondaSpec",
     "conda_platform",
     "lay_out_conda",
+    "locked_python",
     "parse_conda_lock",
     "pip_constraints",
     "python_of",

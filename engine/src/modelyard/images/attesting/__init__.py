@@ -8,7 +8,8 @@ May import `environments`, `api` and the values of `images`.
 from modelyard.images.attesting.attaching import BILL_TYPE, attach_sbom, read_sboms
 from modelyard.images.attesting.bills import Bill, CondaPackage, ImageName, load_library, write_sbom
 from modelyard.images.attesting.keys import SigningKey, TrustedKey, read_signing_key, read_trusted_keys
-from modelyard.images.attesting.merging import with_parts_of
+from modelyard.images.attesting.listing import packages_in
+from modelyard.images.attesting.merging import with_links_to, with_origin, with_parts_of
 from modelyard.images.attesting.payloads import signature_tag
 from modelyard.images.attesting.signing import sign_image
 from modelyard.images.attesting.verifying import verify_image
@@ -22,12 +23,15 @@ __all__ = [
     "TrustedKey",
     "attach_sbom",
     "load_library",
+    "packages_in",
     "read_sboms",
     "read_signing_key",
     "read_trusted_keys",
     "sign_image",
     "signature_tag",
     "verify_image",
+    "with_links_to",
+    "with_origin",
     "with_parts_of",
     "write_sbom",
 ]

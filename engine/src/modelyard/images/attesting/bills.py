@@ -16,6 +16,7 @@ from uuid import UUID
 import attrs
 
 from modelyard.environments import Package
+from modelyard.images.installed import InstalledPackage
 
 if TYPE_CHECKING:
     from cyclonedx.model import HashType
@@ -60,6 +61,8 @@ class Bill:
     runtime: Package | None = None
     pips: tuple[tuple[Package, ...], ...] = ()
     conda: tuple[CondaPackage, ...] = ()
+    installed: tuple[InstalledPackage, ...] = ()
+    """What package databases in it say besides."""
 
 
 def load_library() -> None:
@@ -111,6 +114,8 @@ def _components(bill: Bill) -> Iterable[Component]:
     for packages in bill.pips:
         yield from map(_python_package, packages)
     yield from map(_conda_package, bill.conda)
+    for one in bill.installed:
+        yield _component(one.name, one.version, _installed(one), ())
 
 
 def _needs(bill: Bill) -> Mapping[str, frozenset[str]]:
@@ -175,6 +180,15 @@ def _pypi(package: Package) -> PackageURL:
     from packageurl import PackageURL
 
     return PackageURL("pypi", None, package.name, package.version or None)
+
+
+def _installed(package: InstalledPackage) -> PackageURL:
+    from packageurl import PackageURL
+
+    distro = "-".join(filter(None, [package.system, package.release]))
+    told = {"arch": package.architecture, "build": package.build, "distro": distro}
+    qualifiers = {key: value for key, value in told.items() if value}
+    return PackageURL(package.kind, package.system or None, package.name, package.version, qualifiers)
 
 
 def _conda_package(package: CondaPackage) -> Component:

@@ -98,9 +98,10 @@ def read_signing_key(path: Path, environ: Mapping[str, str]) -> SigningKey:
     return SigningKey(TrustedKey(path.name, _der(found.public_key())), sign)
 
 
-def read_trusted_keys(paths: Iterable[Path]) -> tuple[TrustedKey, ...]:
+def read_trusted_keys(paths: Iterable[Path], *, place: str = "images.trusted_keys") -> tuple[TrustedKey, ...]:
     """Read public keys, each once; of a folder, every file that ends in `.pub` or `.pem`.
 
+    `place` is the setting that named them.
     Raises `UserError` for what is no such key, and when there is none at all.
     """
     files = [file for path in paths for file in _public_files(path)]
@@ -108,7 +109,7 @@ def read_trusted_keys(paths: Iterable[Path]) -> tuple[TrustedKey, ...]:
     if not keys:
         raise UserError(
             "no key is trusted",
-            place="images.trusted_keys",
+            place=place,
             remedy="name files with public keys, or folders of them",
         )
     return tuple(sorted(keys.values(), key=lambda key: (key.name, key.content)))

@@ -6,5 +6,6 @@ May import the rest of `images`, `containers`, `packaging`, `processes` and `api
 """
 
 from modelyard.images.dockerfiles.builder import DockerImageBuilder
+from modelyard.images.dockerfiles.steps import takes_from_images
 
-__all__ = ["DockerImageBuilder"]
+__all__ = ["DockerImageBuilder", "takes_from_images"]

@@ -37,6 +37,7 @@ from modelyard.containers.building import (
     build_classic,
     is_full,
 )
+from modelyard.images.billing import bill_steps, let_be_found
 from modelyard.images.dockerfiles.bases import BASES, Present, bring_base
 from modelyard.images.dockerfiles.buildx import BuildKitOrder, build_with_buildkit, find_docker
 from modelyard.images.dockerfiles.contexts import DOCKERFILE, lay_out_context, pack_context
@@ -44,6 +45,7 @@ from modelyard.images.dockerfiles.publishing import publish
 from modelyard.images.dockerfiles.remains import Remains, begin, sweep
 from modelyard.images.dockerfiles.steps import Step, read_dockerfile, read_steps, write_dockerfile
 from modelyard.images.dockerfiles.waiting import Teller, finish
+from modelyard.images.images import Base, Repository
 from modelyard.processes import disk_errors, write_atomic
 
 log = logging.getLogger(__name__)
@@ -51,10 +53,14 @@ log = logging.getLogger(__name__)
 
 @attrs.frozen
 class DockerImageBuilder:
-    """Builds with the daemon that `environ` names; `notes` is a folder of the cache for what builds leave there."""
+    """Builds with the daemon that `environ` names.
+
+    Folders of the cache: `notes` for what builds leave there, `looks` for what was found in images.
+    """
 
     notes: Path
     environ: Mapping[str, str] = attrs.field(repr=False)
+    looks: Path
     name: str = attrs.field(default="docker", init=False)
     maturity: Maturity = attrs.field(default=Maturity.ALPHA, init=False)
 
@@ -97,9 +103,18 @@ class DockerImageBuilder:
                 ended = True
                 if done.failure:
                     raise unbuildable(done.failure, order, daemon)
-                return await publish(remains.image, present.base if present else None, order, site, daemon)
+                base = present.base if present else None
+                manifest = await publish(remains.image, base, order, site, daemon)
             finally:
                 await asyncio.to_thread(_clear, remains, daemon, forget=ended)
+        return await self._bill(manifest, base, order, site)
+
+    async def _bill(
+        self, manifest: Descriptor, base: Base | None, order: BuildOrder, site: BuildSite
+    ) -> Descriptor:
+        """Say what the image is made of, and only then let it be found."""
+        await bill_steps(order, manifest, base, site, looks=self.looks)
+        return await let_be_found(manifest, Repository(site.workspace, order.repository), order.tag)
 
     async def _bring_base(self, order: BuildOrder, site: BuildSite, address: str) -> Present:
         with contextlib.closing(Daemon(address)) as daemon:

@@ -23,7 +23,8 @@ from modelyard.api import (
     Platform,
     StoreDamaged,
 )
-from modelyard.containers.building import ArchiveError, BuildDaemon, Content, Saved, Stop, read_archive
+from modelyard.archives import ArchiveError, Content, Saved, read_archive
+from modelyard.containers.building import BuildDaemon, Stop
 from modelyard.images.bases import bring_layers
 from modelyard.images.configs import CONFIG_TYPE
 from modelyard.images.dockerfiles.configs import clean_config
@@ -38,7 +39,7 @@ _GZIP_LEVEL = 1
 async def publish(
     name: str, base: Base | None, order: BuildOrder, site: BuildSite, daemon: BuildDaemon
 ) -> Descriptor:
-    """Store the daemon's image `name` as the order wants it, its tag last; give its manifest.
+    """Store the daemon's image `name` as the order wants it, without its tag yet; give its manifest.
 
     `base` None = nothing is known of what lies below. Layers lie in `site.folder` until they are pushed.
     Raises `ImageUnbuildable` when the image is not for the order's platform.
@@ -55,7 +56,7 @@ async def publish(
         above = [await _push(layer, export, target) for layer in saved.layers[len(below) :]]
     stored = await target.registry.push_blob(target.name, config, CONFIG_TYPE)
     artifact = Artifact(CONFIG_TYPE, (*below, *above), config=stored)
-    return await target.registry.push(target.name, artifact, tag=order.tag)
+    return await target.registry.push(target.name, artifact)
 
 
 @attrs.frozen

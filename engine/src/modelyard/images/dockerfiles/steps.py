@@ -25,6 +25,7 @@ _LARGEST = 1_000_000
 _WITH_HEREDOCS = frozenset(("ADD", "COPY", "RUN"))
 _HEREDOC = re.compile(r"""\d*<<(-?)(["']?)([A-Za-z_][A-Za-z0-9_.]*)\2""")
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*?)\s*")
+_IMAGES = re.compile(r"--from=|--mount=\S*\bfrom=", re.IGNORECASE)
 _FLAG = re.compile(r"--(\S+)")
 _REFUSED_FLAGS = (
     (re.compile(r"network=host"), "no build has the host's network", "remove --network=host"),
@@ -59,6 +60,14 @@ def read_steps(lines: Iterable[str]) -> tuple[Step, ...]:
                 "remove it, and name the image in environment.base",
             )
     return steps
+
+
+def takes_from_images(lines: Iterable[str]) -> int:
+    """Give the line of the first docker step that takes files from another image; 0 = none does.
+
+    Raises `ImageUnbuildable` as `read_steps` does.
+    """
+    return next((step.line for step in read_steps(lines) if _IMAGES.search(step.text)), 0)
 
 
 def read_dockerfile(text: str) -> tuple[Step, ...]:

@@ -187,8 +187,13 @@ def _is(found: Image | None, wanted: Wanted) -> bool:
     return found is not None and found.chain == wanted.archive.chain
 
 
+def readable_layers(facts: DaemonFacts) -> str:
+    """Say in which compressions the daemon reads layers, as `api.READABLE_LAYERS` has it."""
+    return "gzip" if facts.api_version < _ZSTD_API else "gzip zstd"
+
+
 def _check_readable(wanted: Wanted, facts: DaemonFacts) -> None:
-    if wanted.has_zstd and facts.api_version < _ZSTD_API:
+    if wanted.has_zstd and "zstd" not in readable_layers(facts):
         raise UserError(
             f"the image has layers in zstd, which Docker {facts.version} cannot read",
             place=str(wanted.ref),

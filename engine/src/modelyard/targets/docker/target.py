@@ -11,7 +11,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
 
+import attrs
+
 from modelyard.api import (
+    READABLE_LAYERS,
     Candidate,
     ImageRef,
     Maturity,
@@ -29,7 +32,7 @@ from modelyard.containers import follow as follow_container
 from modelyard.processes import FileLock, Home, disk_errors
 from modelyard.targets.capacity import Capacity, free_candidate
 from modelyard.targets.docker.belonging import Belonging
-from modelyard.targets.docker.bringing import Porter
+from modelyard.targets.docker.bringing import Porter, readable_layers
 from modelyard.targets.docker.brought import Brought
 from modelyard.targets.docker.labels import ENGINE, REPLICA, granted_of
 from modelyard.targets.docker.refusing import refusals, unusable
@@ -78,7 +81,8 @@ class DockerTarget:
             raise error
         capacity = Capacity(facts.cores * 1000, facts.memory_bytes)
         asked = [granted_of(one.labels) for one in await self._containers()]
-        return (free_candidate(capacity, asked, node=platform.node(), target=self.name),)
+        place = free_candidate(capacity, asked, node=platform.node(), target=self.name)
+        return (attrs.evolve(place, labels={**place.labels, READABLE_LAYERS: readable_layers(facts)}),)
 
     async def bring(self, image: ImageRef, registry: Registry, *, on_line: OnLine) -> None:
         """Make the daemon have the image."""

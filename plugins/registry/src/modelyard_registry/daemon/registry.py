@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import attrs
 from modelyard.api import Artifact, Descriptor, Maturity, NotFound, Platform, StoreDamaged, UserError
+from modelyard.archives import ArchiveError
 
 from modelyard_registry import manifests
-from modelyard_registry.daemon.archives import ArchiveError
 from modelyard_registry.daemon.connection import Docker, Image
 from modelyard_registry.daemon.names import check_name, familiar, shelf_of, whole_name
 from modelyard_registry.daemon.spool import CONFIG_TYPE, IMAGES, Spool, Stop, not_found, read_whole

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import attrs
 from modelyard.api import Artifact, Descriptor, ModelyardError, NotFound, StoreDamaged
+from modelyard.archives import TAR_TYPE, ArchiveError, read_archive
 
 from modelyard_registry import manifests
-from modelyard_registry.daemon.archives import TAR_TYPE, ArchiveError, read_archive
 from modelyard_registry.daemon.connection import Docker, Image
 from modelyard_registry.errors import told_plainly
 from modelyard_registry.layout import OciLayoutRegistry

@@ -7,8 +7,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 
 import attrs
-
-from modelyard_registry.daemon.archives import ArchiveError
+from modelyard.archives import ArchiveError
 
 
 @attrs.frozen

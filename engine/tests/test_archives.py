@@ -9,16 +9,13 @@ import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import attrs
-import modelyard.containers.building.archives as engines
-import modelyard_registry.daemon.archives as ours
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelyard_registry.daemon.archives import ArchiveError, Saved, diff_id_of, read_archive
-from modelyard_registry.daemon.writing import Piece, write_archive
+from modelyard import archives
+from modelyard.archives import ArchiveError, Saved, diff_id_of, read_archive
 
 LAYERS = (b"lowest" * 1000, b"highest")
 
@@ -145,7 +142,7 @@ def test_a_header_that_would_fill_memory_is_refused():
 
 
 def test_more_members_than_any_image_has_are_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ours, "_MOST_MEMBERS", 3)
+    monkeypatch.setattr(archives, "_MOST_MEMBERS", 3)
     with pytest.raises(ArchiveError, match="members"):
         read(tar(*((str(number), b"") for number in range(5))))
 
@@ -158,25 +155,6 @@ def test_names_are_keys_and_never_paths(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == []
 
 
-@given(st.lists(st.binary(max_size=3000), max_size=5), st.integers(1, 5000))
-def test_what_is_written_for_docker_is_read_back(layers: list[bytes], size: int):
-    document = config(*layers)
-
-    def piece(content: bytes) -> Piece:
-        return Piece(digest(content), len(content), lambda: iter([content]))
-
-    written = b"".join(write_archive(piece(document), [piece(layer) for layer in layers]))
-    keeper = Memory()
-    saved = read_archive(pieces(written, size), keeper)
-    assert saved.config == document
-    assert [keeper.kept[layer.digest] for layer in saved.layers] == layers
-
-
-def test_a_piece_that_is_shorter_than_was_said_is_refused():
-    with pytest.raises(ArchiveError, match="not as long"):
-        list(write_archive(Piece(digest(b""), 5, lambda: iter([b""])), []))
-
-
 @given(st.lists(st.binary(max_size=200_000), min_size=1, max_size=3))
 def test_joined_gzip_streams_hold_what_they_hold(contents: list[bytes]):
     packed = b"".join(map(gzip.compress, contents))
@@ -187,9 +165,3 @@ def test_joined_gzip_streams_hold_what_they_hold(contents: list[bytes]):
 def test_no_bytes_make_the_reader_fail_otherwise(content: bytes):
     with pytest.raises(ArchiveError):
         read(content)
-
-
-def test_the_engine_reads_archives_by_the_same_text():
-    """A plugin may not import the engine's rooms; a change of one is a change of both."""
-    texts: list[Any] = [Path(str(module.__file__)).read_text() for module in (ours, engines)]
-    assert texts[0] == texts[1]

@@ -1,8 +1,8 @@
-"""The archive of `docker save`, read as a stream.
+"""The archive of `docker save`, read as a stream: for the engine, and for plugins that speak to Docker.
 
 Nothing is extracted: a content goes to a `Keeper` under its digest, and the names in an archive are keys of
-a mapping, never paths. Memory does not grow with an image. The engine has this file a second time, since a
-plugin may not import the engine's rooms; a test holds the two equal.
+a mapping, never paths. Memory does not grow with an image. Touches no disk and no network, and imports
+nothing of modelyard.
 """
 
 from __future__ import annotations
