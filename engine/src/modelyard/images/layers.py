@@ -19,7 +19,7 @@ import attrs
 
 from modelyard.api import Compression, Descriptor
 from modelyard.images.entries import Entry, File, Folder, Link, refused
-from modelyard.images.squeezing import Squeezer
+from modelyard.images.squeezing import Piece, Squeezer
 from modelyard.processes import disk_errors
 
 TAR_TYPE = "application/vnd.oci.image.layer.v1.tar"
@@ -39,7 +39,7 @@ class Layer:
 
 
 class _Output(Protocol):
-    def write(self, content: bytes, /) -> object: ...
+    def write(self, content: Piece, /) -> object: ...
 
 
 class _Measured:
@@ -55,7 +55,7 @@ class _Measured:
         """The digest of what has passed so far."""
         return f"sha256:{self._hasher.hexdigest()}"
 
-    def write(self, content: bytes, /) -> int:
+    def write(self, content: Piece, /) -> int:
         """Pass a piece on."""
         self._hasher.update(content)
         self.size += len(content)
@@ -67,7 +67,7 @@ def write_layer(entries: Iterable[Entry], destination: Path, *, compression: Com
     """Write entries, as `trees` lists them, to the file `destination`.
 
     `compression` None = as they are: weights gain nothing from it. The digest of a compressed blob depends on
-    the release of zlib or zstd, its `diff_id` on nothing but the entries.
+    the release of libdeflate or zstd, its `diff_id` on nothing but the entries.
     Raises `ImageUnbuildable` when a file is no longer what was listed.
     """
     with disk_errors(destination), destination.open("wb") as file:

@@ -22,7 +22,7 @@ from modelyard.images.trees import list_tree
 
 SERVICES = "images/services"
 """The repositories below it, one a service, have a tag for each revision."""
-_LAYERS_VERSION = 1
+_LAYERS_VERSION = 2
 """A change of how layers are made is a new version: remembered ones are then made again."""
 _START = ("-I", "-m", "modelyard_runtime.replica", "--from-environment")
 _RUNTIME = "modelyard_runtime"
