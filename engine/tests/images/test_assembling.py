@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from engine.tests.images.making import (
     BASES,
     CONFIG_TYPE,
     Killed,
+    OnAServer,
     Watched,
     base_config,
     made_base,
@@ -263,6 +265,37 @@ def test_a_service_stands_on_the_image_of_its_environment(project: Path):
 
     asyncio.run(case())
     assert pushed(registry) == ["tar+gzip", "tar", "tar+gzip", "config"]
+
+
+def test_to_a_server_a_layer_is_sent_while_it_is_written(project: Path):
+    (project / "model/weights.bin").write_bytes(os.urandom(20_000_000))
+    registry = OnAServer()
+    manifest = asyncio.run(build(registry, project))
+    whole = [one.size for one in asyncio.run(registry.pull(TARGET, "1")).layers]
+    assert registry.begun[2] < whole[3]
+    assert asyncio.run(build(InMemoryRegistry(), project)) == manifest
+    assert list((project / "work").iterdir()) == []
+
+
+def test_a_file_that_changes_while_its_layer_is_sent_leaves_no_image(project: Path):
+    registry = OnAServer()
+
+    async def case() -> None:
+        image = Image(await made_base(registry), additions(project), "digits")
+        (project / "model/weights.bin").write_bytes(os.urandom(10_000_000))
+        with pytest.raises(ImageUnbuildable, match="changed while it was read"):
+            await assemble(
+                image,
+                source=Repository(registry, BASES),
+                target=Repository(registry, TARGET),
+                tag="1",
+                folder=project / "work",
+            )
+        with pytest.raises(NotFound):
+            await registry.resolve(TARGET, "1")
+
+    asyncio.run(case())
+    assert list((project / "work").iterdir()) == []
 
 
 class Garbling(InMemoryRegistry):

@@ -90,7 +90,9 @@ from modelyard.api.refusals import (
 from modelyard.api.registries import (
     Artifact,
     Descriptor,
+    GrowingFile,
     Registry,
+    ServerRegistry,
 )
 from modelyard.api.scaling import (
     Scaler,
@@ -187,6 +189,7 @@ __all__ = [
     "EnvironmentSpec",
     "EnvironmentUnsolvable",
     "Finding",
+    "GrowingFile",
     "GrpcSpec",
     "ImageBuilder",
     "ImageBuilt",
@@ -252,6 +255,7 @@ __all__ = [
     "ScalingRecord",
     "ScalingSpec",
     "Secret",
+    "ServerRegistry",
     "ServiceSpec",
     "ServiceState",
     "ServiceView",

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import attrs
 
-from modelyard.api import Artifact, Compression, Descriptor, StoreDamaged
+from modelyard.api import Artifact, Compression, Descriptor, ServerRegistry, StoreDamaged
 from modelyard.images.bases import bring_layers
 from modelyard.images.configs import CONFIG_TYPE, write_config
+from modelyard.images.entries import Entry
+from modelyard.images.growing import GrowingLayer, Told
 from modelyard.images.images import Addition, Image, Repository
 from modelyard.images.layers import Layer, write_layer
 from modelyard.images.memos import LayerMemo, NoMemo
@@ -88,14 +91,25 @@ class _Packer:
         with disk_errors(self.folder), tempfile.TemporaryDirectory(dir=self.folder, prefix="layer-") as inner:
             path = Path(inner) / "layer"
             entries = await asyncio.to_thread(addition.listed)
-            layer = await asyncio.to_thread(write_layer, entries, path, compression=compression)
-            if not await self.target.registry.has_blob(self.target.name, layer.blob.digest):
-                await _push(layer.blob, path, self.target)
-        return layer
+            write = partial(_write, entries, path, compression)
+            async with GrowingLayer.written(path, write) as growing:
+                await _push(growing, self.target)
+                return await growing.layer()
 
 
-async def _push(blob: Descriptor, path: Path, target: Repository) -> None:
-    stored = await target.registry.push_blob(target.name, path, blob.media_type)
+def _write(entries: Iterable[Entry], path: Path, compression: Compression | None, told: Told) -> Layer:
+    return write_layer(entries, path, compression=compression, told=told)
+
+
+async def _push(growing: GrowingLayer, target: Repository) -> None:
+    """Send a layer, to a server while it is written; what is there already is not sent."""
+    if isinstance(target.registry, ServerRegistry):
+        await target.registry.push_growing(target.name, growing)
+        return
+    blob = await growing.whole()
+    if await target.registry.has_blob(target.name, blob.digest):
+        return
+    stored = await target.registry.push_blob(target.name, growing.path, blob.media_type)
     if stored.digest != blob.digest:
         raise StoreDamaged(
             "the layer was stored otherwise than it was written",

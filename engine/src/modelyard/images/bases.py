@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
-from modelyard.api import Descriptor, Platform, StoreDamaged
+from modelyard.api import Descriptor, Platform, ServerRegistry, StoreDamaged
 from modelyard.images.configs import config_descriptor, read_base
 from modelyard.images.images import Base, Repository
 from modelyard.processes import disk_errors
@@ -30,7 +30,7 @@ async def find_base(origin: Repository, reference: str, platform: Platform) -> B
 
 
 async def bring_layers(base: Base, source: Repository, target: Repository, folder: Path) -> None:
-    """Make every layer of a base present in `target`: mounted where one registry holds both, else copied.
+    """Make every layer of a base present in `target`: mounted where one server holds both, else copied.
 
     `folder` takes one layer at a time.
     """
@@ -44,8 +44,12 @@ async def is_there(layer: Descriptor, source: Repository, target: Repository) ->
     """Say whether the target has a layer, or got it from a repository beside it."""
     if await target.registry.has_blob(target.name, layer.digest):
         return True
-    beside = source.registry.name == target.registry.name
-    return beside and await target.registry.mount(target.name, layer.digest, source.name)
+    if source.registry.name == target.registry.name:
+        return await target.registry.mount(target.name, layer.digest, source.name)
+    address = source.registry.address(source.name)
+    if address and isinstance(target.registry, ServerRegistry):
+        return await target.registry.mount_from(target.name, layer.digest, address)
+    return False
 
 
 async def fetch_blob(

@@ -12,11 +12,12 @@ from contextlib import aclosing
 from pathlib import Path
 
 import attrs
-from modelyard.api import Artifact, Descriptor, Maturity, NotFound, Platform, UserError
+from modelyard.api import Artifact, Descriptor, GrowingFile, Maturity, NotFound, Platform, UserError
 
 from modelyard_registry import manifests, platforms
 from modelyard_registry.distribution import documents, downloads, listing, referring, uploads
 from modelyard_registry.distribution.documents import Document
+from modelyard_registry.distribution.growing import upload_growing
 from modelyard_registry.distribution.servers import Server
 from modelyard_registry.distribution.session import Limits, Session
 from modelyard_registry.distribution.sessions import Sessions
@@ -92,6 +93,12 @@ class DistributionRegistry:
         await uploads.upload(self._here(), full, measured, progress)
         return Descriptor(media_type, measured.digest, measured.size)
 
+    async def push_growing(
+        self, repository: str, source: GrowingFile, *, progress: Progress = _told_nobody
+    ) -> Descriptor:
+        """Store a blob while its file is written; what is there already is not sent to its end."""
+        return await upload_growing(self._here(), self._full(repository), source, progress)
+
     async def push(self, repository: str, artifact: Artifact, *, tag: str = "") -> Descriptor:
         """Store a manifest whose blobs are all present, read it back, then move the tag."""
         full = self._full(repository)
@@ -153,6 +160,18 @@ class DistributionRegistry:
         full, whence = self._full(repository), self._full(source)
         check_digest(digest)
         return await uploads.mount(self._here(), full, digest, whence)
+
+    async def mount_from(self, repository: str, digest: str, address: str) -> bool:
+        """Make a blob of another record's repository visible here; False = not of this server, or not for us."""
+        host, _, whence = address.partition("/")
+        if host != self.server.origin.netloc:
+            return False
+        check_repository(whence)
+        check_digest(digest)
+        try:
+            return await uploads.mount(self._here(), self._full(repository), digest, whence)
+        except UserError:
+            return False  # this login may not read there
 
     async def referrers(
         self, repository: str, digest: str, artifact_type: str = ""

@@ -73,7 +73,7 @@ async def upload(session: Session, repository: str, source: Source, progress: Pr
     async with session.uploads:
         attempt = 0
         while await blob_size(session, repository, source.digest) is None:
-            one = _Upload(session, repository, source, progress)
+            one = Upload(session, repository, source, progress)
             try:
                 await one.run()
                 break
@@ -82,7 +82,7 @@ async def upload(session: Session, repository: str, source: Source, progress: Pr
                     raise lost.failure from lost
                 attempt += 1
             except ModelyardError:
-                await _abandon(session, one.location, writing(repository))
+                await one.abandon()
                 raise
         progress(source.size, source.size)
 
@@ -111,7 +111,7 @@ async def _abandon(session: Session, location: str, scopes: frozenset[str]) -> N
 
 
 @attrs.define
-class _Upload:
+class Upload:
     """One try, from the beginning of an upload to its digest."""
 
     session: Session
@@ -122,36 +122,50 @@ class _Upload:
     at: int = 0
     stalls: int = 0
     """Failures since the last progress."""
+    least_bytes: int = 0
+    """What the registry wants a piece to have at least."""
 
     async def run(self) -> None:
-        start = await self._start()
-        if self.source.size <= self._piece_bytes(start):
+        """Send all of it."""
+        await self.start()
+        if self.source.size <= self.piece_bytes:
             await self._send_whole()
-            return
-        piece_bytes, is_closed = self._piece_bytes(start), False
+        else:
+            await self.send_rest()
+
+    async def send_rest(self) -> None:
+        """Send what the registry has not got, and close the upload."""
+        is_closed = False
         while not is_closed:
             while self.at < self.source.size:
-                await self._send_piece(min(self.at + piece_bytes, self.source.size))
+                await self.send_piece(min(self.at + self.piece_bytes, self.source.size))
             is_closed = await self._finish()
 
-    async def _start(self) -> Reply:
+    async def abandon(self) -> None:
+        """Give the room of what was sent back."""
+        await _abandon(self.session, self.location, self._scopes)
+
+    async def start(self) -> None:
+        """Begin, and learn how large a piece may be."""
         call = Call("POST", f"{self.repository}/blobs/uploads/", self._scopes, body=of_bytes(b""))
         async with aclosing(await self.session.open(call)) as reply:
             if reply.status != HTTPStatus.ACCEPTED:
                 raise self.session.refusal(call, reply)
             self.location = self.session.next_url(call, reply)
-            return reply
+            self.least_bytes = whole_number(reply.header("oci-chunk-min-length")) or 0
 
-    def _piece_bytes(self, start: Reply) -> int:
-        least = whole_number(start.header("oci-chunk-min-length")) or 0
-        return max(self.session.limits.chunk_bytes, least)
+    @property
+    def piece_bytes(self) -> int:
+        """Give the size of a piece, but for the last."""
+        return max(self.session.limits.chunk_bytes, self.least_bytes)
 
     async def _send_whole(self) -> None:
         body = self.source.body(0, self.source.size, self._told)
         call = self._call("PUT", self._named(), {"Content-Type": "application/octet-stream"}, body)
         await self._close(call)
 
-    async def _send_piece(self, end: int) -> None:
+    async def send_piece(self, end: int) -> None:
+        """Send what comes next, up to `end`; what was cut off is to be sent again."""
         headers = {"Content-Type": "application/octet-stream", "Content-Range": f"{self.at}-{end - 1}"}
         call = self._call("PATCH", self.location, headers, self.source.body(self.at, end, self._told))
         try:
