@@ -48,7 +48,7 @@ def too_new_or_old(site: Path, version: str) -> list[str]:
 
 
 def write_records(tree: Path, site: PurePosixPath) -> None:
-    """Make every RECORD true: what is there, each once, sorted, with its hash and size."""
+    """Make every RECORD true: what is there, each once, sorted, with its hash and size; byte code is not named."""
     for record in _records(tree / site):
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(_true_rows(record, tree, tree / site))
@@ -57,7 +57,7 @@ def write_records(tree: Path, site: PurePosixPath) -> None:
 
 def _true_rows(record: Path, tree: Path, site: Path) -> list[Row]:
     rows: list[Row] = []
-    for path in sorted({row[0] for row in _read(record)}):
+    for path in sorted({row[0] for row in _read(record) if "__pycache__/" not in row[0]}):
         file = os.path.normpath(f"{site}/{path}")
         if file == str(record):
             rows.append((path, "", ""))

@@ -138,8 +138,19 @@ async def _finish(building: Path, place: Place, compiler: Interpreter, on_line: 
     with disk_errors(tree):
         await asyncio.to_thread(settle, tree, place, compiler.path)
     tell(on_line, f"compiling for Python {place.base.minor}")
-    await compile_tree(tree, place, compiler, on_line)
+    await _compile(tree, place, compiler, on_line)
     with disk_errors(tree):
-        await asyncio.to_thread(write_records, tree, place.site)
         await asyncio.to_thread(fix_modes, tree)
     await asyncio.to_thread(check_tree, tree, place, built_in=building, built_by=compiler.path)
+
+
+async def _compile(tree: Path, place: Place, compiler: Interpreter, on_line: OnLine | None) -> None:
+    """Compile, and write the records meanwhile, which do not tell of byte code."""
+    recording = asyncio.create_task(asyncio.to_thread(write_records, tree, place.site))
+    recording.add_done_callback(lambda one: one.cancelled() or one.exception())  # the first failure is told
+    try:
+        await compile_tree(tree, place, compiler, on_line)
+    finally:
+        await asyncio.wait([recording])  # no thread can be stopped, and the tree is removed after an error
+    with disk_errors(tree):
+        await recording

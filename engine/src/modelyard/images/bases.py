@@ -13,6 +13,8 @@ from modelyard.images.configs import config_descriptor, read_base
 from modelyard.images.images import Base, Repository
 from modelyard.processes import disk_errors
 
+_WRITTEN_BYTES = 1 << 20
+"""A thread is called for so many bytes: chunks of a network are smaller, and a call costs as much as they."""
 _LARGEST_CONFIG = 4 * 1024 * 1024
 """Bytes; a configuration is read into memory."""
 
@@ -62,12 +64,16 @@ async def fetch_blob(
 
     `on_read` hears how many bytes were read so far.
     """
-    size = 0
+    size, waiting = 0, bytearray()
     async for chunk in source.registry.read_blob(source.name, blob.digest):
         size += len(chunk)
         _check_size(size, blob, source)
-        await asyncio.to_thread(file.write, chunk)
+        waiting += chunk
+        if len(waiting) >= _WRITTEN_BYTES:
+            await asyncio.to_thread(file.write, waiting)
+            waiting = bytearray()
         on_read(size)
+    await asyncio.to_thread(file.write, waiting)
     file.flush()
 
 
