@@ -107,6 +107,7 @@ class Yard:
     lines: list[str] = attrs.field(factory=list)
     parts: list[ServiceParts] = attrs.field(factory=list)
     grounds: list[Ground] = attrs.field(factory=list)
+    begun: list[str] = attrs.field(factory=list)
     prepared: list[tuple[str, PurePosixPath]] = attrs.field(factory=list)
 
     def maker(self, settings: ImageSettings | None = None, **hooks: Any) -> ImageMaker:
@@ -163,7 +164,12 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yard:
         made.prepared.append((parts.name, inside.prefix))
 
     monkeypatch.setattr(images, "arrange_image", arrange)
+
+    async def store_code(parts: ServiceParts, **_: Any) -> None:
+        made.begun.append(parts.name)
+
     monkeypatch.setattr(services, "build_service", build_service)
+    monkeypatch.setattr(services, "store_code", store_code)
     monkeypatch.setattr(services, "prepare_service", prepare_service)
     monkeypatch.setattr(images, "bundled_runtime", lambda: None)
     monkeypatch.setattr(bases, "facts_of", facts_of)
@@ -339,7 +345,7 @@ def test_a_plan_says_whether_the_image_is_there(yard: Yard):
 def test_a_plan_leaves_open_what_no_registry_tells(yard: Yard):
     @attrs.define
     class Away(InMemoryRegistry):
-        async def resolve_platform(self, *_: object) -> Descriptor:  # type: ignore[override]
+        async def resolve(self, *_: object) -> Descriptor:
             raise Unavailable("the registry does not answer")
 
     away: Registry = Away("away")

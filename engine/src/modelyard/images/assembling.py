@@ -13,7 +13,7 @@ from pathlib import Path
 
 import attrs
 
-from modelyard.api import Artifact, Compression, Descriptor, StoreDamaged
+from modelyard.api import Artifact, Compression, Descriptor, NotFound, StoreDamaged
 from modelyard.images.bases import bring_layers
 from modelyard.images.configs import CONFIG_TYPE, write_config
 from modelyard.images.images import Addition, Image, Repository
@@ -36,10 +36,18 @@ async def assemble(
     `source` holds the base; `folder` takes one layer at a time and is left as it was; `memo` spares reading
     what was packed before. Raises `ImageUnbuildable` when a file changed since it was listed.
     """
-    await bring_layers(image.base, source, target, folder)
-    layers = await store_layers(
-        image.additions, target, folder, memo or NoMemo(), compression=image.compression
-    )
+    packer = _Packer(target, folder, memo or NoMemo(), image.compression)
+    try:
+        return await _put_together(image, source, packer, tag)
+    except NotFound:
+        # the registry lost what it had a moment ago: now each blob is asked for, and what is missing is sent
+        return await _put_together(image, source, packer, tag)
+
+
+async def _put_together(image: Image, source: Repository, packer: _Packer, tag: str) -> Descriptor:
+    target = packer.target
+    await bring_layers(image.base, source, target, packer.folder)
+    layers = [await packer.layer(addition) for addition in image.additions]
     content = write_config(image, layers)
     config = await target.registry.push_blob(target.name, content, CONFIG_TYPE)
     blobs = (*image.base.layers, *(layer.blob for layer in layers))

@@ -5,6 +5,7 @@ What did not change is neither read nor sent: a change of code costs one small l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -57,15 +58,19 @@ class Workshop:
     compression: Compression = "gzip"
 
 
+async def store_code(parts: ServiceParts, *, target: Repository, workshop: Workshop) -> None:
+    """Store the layer of a service's code, which needs nothing to be known of the environment."""
+    await _store([_code(parts, workshop)], target, workshop)
+
+
 async def prepare_service(
     parts: ServiceParts, inside: Inside, *, target: Repository, workshop: Workshop
 ) -> None:
-    """Store the layers of a service's image while its environment is still being built; `inside` will be the server's.
+    """Store the layers below the code's while the environment is still being built; `inside` will be the server's.
 
     They are remembered, so that `build_service` has nothing left to do but to name them.
     """
-    additions = await _additions(parts, inside, target, workshop)
-    await store_layers(additions, target, workshop.folder, workshop.memo, compression=workshop.compression)
+    await _store(await _below_code(parts, inside, target, workshop), target, workshop)
 
 
 async def build_service(
@@ -76,7 +81,7 @@ async def build_service(
     `base` is an environment's image in `source`. The same parts give the same digest.
     """
     inside = next(one for one in environments_of(base) if one.serving)
-    additions = await _additions(parts, inside, target, workshop)
+    additions = [*await _below_code(parts, inside, target, workshop), _code(parts, workshop)]
     start = Start(entrypoint=(str(inside.prefix / "bin" / "python"), *_START), folder=str(CODE))
     image = Image(base, additions, parts.name, parts.code_digest, start, compression=workshop.compression)
     return await assemble(
@@ -89,13 +94,16 @@ async def build_service(
     )
 
 
-async def _additions(
+async def _store(additions: Sequence[Addition], target: Repository, workshop: Workshop) -> None:
+    await store_layers(additions, target, workshop.folder, workshop.memo, compression=workshop.compression)
+
+
+async def _below_code(
     parts: ServiceParts, inside: Inside, target: Repository, workshop: Workshop
 ) -> list[Addition]:
     return [
         await _runtime(parts.runtime, inside, target, workshop),
         *([_models(parts, parts.models)] if parts.models else []),
-        _code(parts, workshop),
     ]
 
 

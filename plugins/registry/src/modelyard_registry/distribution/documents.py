@@ -80,11 +80,12 @@ async def store(session: Session, repository: str, content: bytes, media_type: s
     return Stored(attrs.evolve(stored.descriptor, media_type=media_type), answer.header("oci-subject"))
 
 
-async def point(session: Session, repository: str, tag: str, content: bytes, media_type: str) -> None:
-    """Let a tag name a document that is stored."""
-    # a tag that is there already may be one that nobody may write again
-    if await _tagged(session, repository, tag) != digest_of(content):
-        await put(session, repository, tag, content, media_type)
+async def named_by(session: Session, repository: str, tag: str) -> str:
+    """Give the digest of what a tag names; empty = it names nothing, as no tag does."""
+    try:
+        return (await describe(session, repository, tag)).digest if tag else ""
+    except NotFound:
+        return ""
 
 
 async def remove(session: Session, repository: str, reference: str) -> None:
@@ -136,13 +137,6 @@ async def put(session: Session, repository: str, reference: str, content: bytes,
     if told := answer.header("docker-content-digest"):
         _compare(session, call, told, digest_of(content))
     return answer
-
-
-async def _tagged(session: Session, repository: str, tag: str) -> str:
-    try:
-        return (await describe(session, repository, tag)).digest
-    except NotFound:
-        return ""
 
 
 def _compare(session: Session, call: Call, told: str, reference: str) -> None:

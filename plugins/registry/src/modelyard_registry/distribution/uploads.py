@@ -72,7 +72,10 @@ async def upload(session: Session, repository: str, source: Source, progress: Pr
     """Make the blob present; a few uploads run at once, the others wait for their turn."""
     async with session.uploads:
         attempt = 0
-        while await blob_size(session, repository, source.digest) is None:
+        # whoever found a moment ago that it is not there has asked already
+        lacks = session.presence.lacks(repository, source.digest)
+        while lacks or await blob_size(session, repository, source.digest) is None:
+            lacks = False
             one = _Upload(session, repository, source, progress)
             try:
                 await one.run()
@@ -84,6 +87,7 @@ async def upload(session: Session, repository: str, source: Source, progress: Pr
             except ModelyardError:
                 await _abandon(session, one.location, writing(repository))
                 raise
+        session.presence.saw(repository, source.digest, source.size)
         progress(source.size, source.size)
 
 
