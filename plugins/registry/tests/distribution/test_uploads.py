@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from modelyard.api import StoreDamaged, Unavailable, UserError
+from modelyard_registry.distribution.messages import PIECE_BYTES
 from modelyard_registry.distribution.session import Limits
 
 from plugins.registry.tests.distribution.conftest import Connect, Uploaded
@@ -165,28 +166,46 @@ def test_a_full_registry_is_told_at_once(
     assert abandoned.path.startswith("/v2/models/digits/blobs/uploads/u0")
 
 
-def test_a_file_that_changes_while_it_is_pushed_leaves_no_blob(
-    fake: FakeRegistry, connect: Connect, weights: Uploaded
+def test_a_large_file_that_changes_while_it_is_pushed_leaves_no_blob(
+    fake: FakeRegistry, connect: Connect, tmp_path: Path
 ):
+    large = tmp_path / "large"
+    large.write_bytes(b"w" * (PIECE_BYTES + 1))
+
     def change(_handler: Handler) -> bool:
-        weights.file.write_bytes(b"X" * len(weights.content))
+        large.write_bytes(b"X" * (PIECE_BYTES + 1))
         return False
 
     fake.fail("POST", "", change)
     with pytest.raises(StoreDamaged, match="changed"):
-        asyncio.run(connect(chunk_bytes=2000).push_blob(REPOSITORY, weights.file, TYPE))
+        asyncio.run(connect(chunk_bytes=PIECE_BYTES).push_blob(REPOSITORY, large, TYPE))
     assert fake.blobs == {}
 
 
-def test_a_file_that_becomes_shorter_is_named(fake: FakeRegistry, connect: Connect, weights: Uploaded):
+def test_a_large_file_that_becomes_shorter_is_named(fake: FakeRegistry, connect: Connect, tmp_path: Path):
+    large = tmp_path / "large"
+    large.write_bytes(b"w" * (PIECE_BYTES + 1))
+
     def shorten(_handler: Handler) -> bool:
-        weights.file.write_bytes(b"X")
+        large.write_bytes(b"X")
         return False
 
     fake.fail("POST", "", shorten)
     with pytest.raises(UserError, match="shorter") as caught:
-        asyncio.run(connect(chunk_bytes=2000).push_blob(REPOSITORY, weights.file, TYPE))
-    assert caught.value.place == str(weights.file)
+        asyncio.run(connect(chunk_bytes=PIECE_BYTES).push_blob(REPOSITORY, large, TYPE))
+    assert caught.value.place == str(large)
+
+
+def test_a_small_file_is_sent_as_it_was_when_it_was_measured(
+    fake: FakeRegistry, connect: Connect, weights: Uploaded
+):
+    def change(_handler: Handler) -> bool:
+        weights.file.write_bytes(b"X")
+        return False
+
+    fake.fail("POST", "", change)
+    pushed = asyncio.run(connect(chunk_bytes=2000).push_blob(REPOSITORY, weights.file, TYPE))
+    assert fake.blobs == {pushed.digest: weights.content}
 
 
 def test_a_file_that_is_not_there_is_the_callers_to_mend(connect: Connect, tmp_path: Path):

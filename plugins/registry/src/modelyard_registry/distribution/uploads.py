@@ -19,7 +19,15 @@ import attrs
 from modelyard.api import ModelyardError, Unavailable
 
 from modelyard_registry.distribution.downloads import blob_size
-from modelyard_registry.distribution.messages import Body, Cut, Reply, of_bytes, of_file, whole_number
+from modelyard_registry.distribution.messages import (
+    PIECE_BYTES,
+    Body,
+    Cut,
+    Reply,
+    of_bytes,
+    of_file,
+    whole_number,
+)
 from modelyard_registry.distribution.refusals import place_of
 from modelyard_registry.distribution.retrying import is_passing, told_seconds
 from modelyard_registry.distribution.scopes import writing
@@ -59,11 +67,11 @@ class UploadLost(Exception):
 
 
 async def measure(source: Path | bytes) -> Source:
-    """Hash a source, in a thread where it is a file."""
+    """Hash a source, in a thread where it is a file; a file of one piece is read but once."""
     if isinstance(source, bytes):
         return Source(source, digest_of(source), len(source))
     try:
-        return Source(source, *await asyncio.to_thread(_measure, source))
+        return await asyncio.to_thread(_measure, source)
     except OSError as failure:
         raise unreadable_source(source) from failure
 
@@ -253,7 +261,11 @@ class _Upload:
         return writing(self.repository)
 
 
-def _measure(path: Path) -> tuple[str, int]:
+def _measure(path: Path) -> Source:
     with path.open("rb") as file:
+        content = file.read(PIECE_BYTES)
+        if len(content) < PIECE_BYTES:
+            return Source(content, digest_of(content), len(content))
+        file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return f"sha256:{digest}", file.tell()
+        return Source(path, f"sha256:{digest}", file.tell())
