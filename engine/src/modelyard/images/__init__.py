@@ -53,6 +53,7 @@ from modelyard.images.lookup import (
     working,
 )
 from modelyard.images.memos import FolderMemo, LayerMemo
+from modelyard.images.packing import UnderWay
 from modelyard.images.places import APPLICATION, CODE, CONDA, ENGINE, ENVIRONMENT, SCRIPT_ENVIRONMENT
 from modelyard.images.platforms import platform_of
 from modelyard.images.pythons import choose_python
@@ -64,7 +65,7 @@ from modelyard.images.services import (
     Workshop,
     build_service,
     prepare_service,
-    store_code,
+    send_code,
 )
 from modelyard.images.trees import list_files, list_tree
 
@@ -107,6 +108,7 @@ __all__ = [
     "ServiceParts",
     "Shelves",
     "Start",
+    "UnderWay",
     "Workshop",
     "arrange_image",
     "assemble",
@@ -145,8 +147,8 @@ __all__ = [
     "platform_of",
     "prepare_service",
     "read_image",
+    "send_code",
     "steps_key",
-    "store_code",
     "why",
     "working",
 ]

@@ -13,11 +13,12 @@ import attrs
 
 from modelyard.api import Compression, Descriptor, OnLine
 from modelyard.environments import RuntimeWheel, digest, lay_out, lock_of
-from modelyard.images.assembling import assemble, is_known, store_layers
+from modelyard.images.assembling import assemble
 from modelyard.images.descriptions import Inside, environments_of
 from modelyard.images.entries import Entry, Folder
 from modelyard.images.images import Addition, Base, Image, Part, Repository, Start
 from modelyard.images.memos import LayerMemo
+from modelyard.images.packing import UnderWay, is_known, send_layer, store_layers
 from modelyard.images.places import APPLICATION, CODE, in_image
 from modelyard.images.trees import list_tree
 
@@ -58,9 +59,11 @@ class Workshop:
     compression: Compression = "gzip"
 
 
-async def store_code(parts: ServiceParts, *, target: Repository, workshop: Workshop) -> None:
-    """Store the layer of a service's code, which needs nothing to be known of the environment."""
-    await _store([_code(parts, workshop)], target, workshop)
+async def send_code(parts: ServiceParts, *, target: Repository, workshop: Workshop) -> UnderWay:
+    """Pack a service's code, which needs nothing to be known of the environment, and begin to send it."""
+    return await send_layer(
+        _code(parts, workshop), target, workshop.folder, workshop.memo, compression=workshop.compression
+    )
 
 
 async def prepare_service(
@@ -74,11 +77,18 @@ async def prepare_service(
 
 
 async def build_service(
-    parts: ServiceParts, base: Base, *, source: Repository, target: Repository, workshop: Workshop
+    parts: ServiceParts,
+    base: Base,
+    *,
+    source: Repository,
+    target: Repository,
+    workshop: Workshop,
+    code: UnderWay | None = None,
 ) -> Descriptor:
     """Store a service's image under its revision's number and return its manifest.
 
-    `base` is an environment's image in `source`. The same parts give the same digest.
+    `base` is an environment's image in `source`; `code` may be on its way already. The same parts give the same
+    digest.
     """
     inside = next(one for one in environments_of(base) if one.serving)
     additions = [*await _below_code(parts, inside, target, workshop), _code(parts, workshop)]
@@ -91,6 +101,7 @@ async def build_service(
         tag=str(parts.revision),
         folder=workshop.folder,
         memo=workshop.memo,
+        under_way=code,
     )
 
 

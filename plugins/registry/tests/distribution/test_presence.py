@@ -10,7 +10,7 @@ from modelyard_registry.distribution import DistributionRegistry
 from modelyard_registry.distribution.presence import FRESH_SECONDS, MOST_MANIFESTS, Presence
 
 from plugins.registry.tests.distribution.conftest import Clock, Connect
-from plugins.registry.tests.distribution.fake import FakeRegistry, errors, status
+from plugins.registry.tests.distribution.fake import FakeRegistry, Handler, digest_of, errors, status
 
 REPOSITORY = "models/digits"
 LAYERS = [b"weights", b"code", b"runtime"]
@@ -31,13 +31,46 @@ def test_one_connection_carries_question_after_question(fake: FakeRegistry, conn
     asyncio.run(case())
     ports = {one.port for one in fake.asked}
     assert len(fake.asked) > 12
-    assert len(ports) == 2  # the tag is looked at while the manifest is stored
+    assert len(ports) == 2  # the tag is looked at while the manifest is read back
+
+
+def test_a_tag_is_not_looked_at_while_its_manifest_is_written(fake: FakeRegistry, connect: Connect):
+    meanwhile = list[int]()
+
+    def slowly(_handler: Handler) -> bool:
+        fake.ended.wait(0.1)
+        meanwhile.append(len(fake.requests("HEAD", "/manifests/")))
+        return False
+
+    fake.fail("PUT", "/manifests/", slowly)
+    asyncio.run(push(connect()))
+    assert meanwhile == [0]
+    manifest = [(one.method, one.path.rpartition("/")[2]) for one in fake.asked if "/manifests/" in one.path]
+    digest = digest_of(fake.manifests["1"])
+    assert (manifest[0], {*manifest[1:3]}, manifest[3:]) == (
+        ("PUT", digest),
+        {("GET", digest), ("HEAD", "1")},
+        [("PUT", "1")],
+    )
 
 
 def test_a_push_asks_for_nothing_that_was_sent_a_moment_ago(fake: FakeRegistry, connect: Connect):
     asyncio.run(push(connect()))
-    looks = fake.requests("HEAD", "/blobs/")
-    assert len(looks) == len(LAYERS) + 1  # each before it was sent, the empty configuration too
+    assert fake.requests("HEAD", "/blobs/") == []
+
+
+def test_a_small_blob_that_an_image_names_is_asked_for_by_that_image_and_not_sent(
+    fake: FakeRegistry, connect: Connect, clock: Clock
+):
+    async def case() -> None:
+        registry = connect()
+        await push(registry)
+        clock.now += 3600
+        fake.asked.clear()
+        await registry.push_blob(REPOSITORY, LAYERS[1], "x/y")
+
+    asyncio.run(case())
+    assert [one.method for one in fake.asked] == ["HEAD"]
 
 
 def test_a_blob_that_was_found_missing_is_sent_without_another_question(fake: FakeRegistry, connect: Connect):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from http import HTTPStatus
 
@@ -72,12 +73,22 @@ async def fetch(session: Session, repository: str, reference: str) -> Document:
     )
 
 
-async def store(session: Session, repository: str, content: bytes, media_type: str) -> Stored:
-    """Write a document under its digest, and read it back."""
+async def store(
+    session: Session, repository: str, content: bytes, media_type: str, tag: str = ""
+) -> tuple[Stored, str]:
+    """Write a document under its digest and read it back; gives also what the tag names by then."""
     digest = digest_of(content)
     answer = await put(session, repository, digest, content, media_type)
-    stored = await fetch(session, repository, digest)
-    return Stored(attrs.evolve(stored.descriptor, media_type=media_type), answer.header("oci-subject"))
+    # not while it is written: a registry may fail to read what it writes at that moment
+    looking = asyncio.create_task(named_by(session, repository, tag))
+    try:
+        stored = await fetch(session, repository, digest)
+        named = await looking
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+    descriptor = attrs.evolve(stored.descriptor, media_type=media_type)
+    return Stored(descriptor, answer.header("oci-subject")), named
 
 
 async def named_by(session: Session, repository: str, tag: str) -> str:

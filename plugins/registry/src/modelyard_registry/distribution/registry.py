@@ -86,7 +86,7 @@ class DistributionRegistry:
         *,
         progress: Progress = _told_nobody,
     ) -> Descriptor:
-        """Store a blob and return its descriptor; what is there already is not sent."""
+        """Store a blob and return its descriptor; what is there already is not sent, unless it is quite small."""
         full = self._full(repository)
         measured = await uploads.measure(source)
         await uploads.upload(self._here(), full, measured, progress)
@@ -119,16 +119,10 @@ class DistributionRegistry:
         if tag:
             check_tag(tag)
         session = self._here()
-        # a tag that is there already may be one that nobody may write again
-        looking = asyncio.create_task(documents.named_by(session, full, tag))
-        try:
-            stored = await documents.store(session, full, content, media_type)
-            named = await looking
-        finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+        stored, named = await documents.store(session, full, content, media_type, tag)
         if (referral := _referral(content, media_type)) and stored.subject != referral.subject:
             await referring.enlist(session, full, referral)
+        # a tag that is there already may be one that nobody may write again
         if tag and named != stored.descriptor.digest:
             await documents.put(session, full, tag, content, media_type)
         return stored.descriptor

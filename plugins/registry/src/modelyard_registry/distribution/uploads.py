@@ -1,5 +1,7 @@
 """Bring a blob to a registry: nothing when it is there, one body when it is small, pieces when it is large.
 
+What is smaller still is sent without asking, unless it was there a moment ago or an image names it that was.
+
 After a cut the registry is asked how far it got, and the rest is sent from there. A piece of a file is read
 while it is sent: memory stays flat whatever a layer weighs.
 """
@@ -39,6 +41,8 @@ Progress = Callable[[int, int], None]
 """Hears bytes sent so far, and of how many; the first number falls back when a piece is sent again."""
 
 ABANDON_SECONDS = 5.0
+MOST_UNASKED_BYTES = 64 * 1024
+"""To send so little takes no longer than to ask."""
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 _LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
@@ -80,10 +84,9 @@ async def upload(session: Session, repository: str, source: Source, progress: Pr
     """Make the blob present; a few uploads run at once, the others wait for their turn."""
     async with session.uploads:
         attempt = 0
-        # whoever found a moment ago that it is not there has asked already
-        lacks = session.presence.lacks(repository, source.digest)
-        while lacks or await blob_size(session, repository, source.digest) is None:
-            lacks = False
+        goes_unasked = _goes_unasked(session, repository, source)
+        while goes_unasked or await blob_size(session, repository, source.digest) is None:
+            goes_unasked = False
             one = _Upload(session, repository, source, progress)
             try:
                 await one.run()
@@ -97,6 +100,15 @@ async def upload(session: Session, repository: str, source: Source, progress: Pr
                 raise
         session.presence.saw(repository, source.digest, source.size)
         progress(source.size, source.size)
+
+
+def _goes_unasked(session: Session, repository: str, source: Source) -> bool:
+    """Say whether asking is idle: it was not there a moment ago, or it is small and nothing speaks for it."""
+    presence, digest = session.presence, source.digest
+    if presence.lacks(repository, digest):
+        return True
+    is_unheard_of = presence.size(repository, digest) is None and presence.witness(repository, digest) is None
+    return is_unheard_of and source.size <= MOST_UNASKED_BYTES
 
 
 async def mount(session: Session, repository: str, digest: str, source: str) -> bool:
