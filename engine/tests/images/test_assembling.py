@@ -9,8 +9,9 @@ import os
 import tarfile
 from pathlib import Path
 
+import attrs
 import pytest
-from modelyard.api import Descriptor, ImageUnbuildable, NotFound, Registry, StoreDamaged
+from modelyard.api import Artifact, Descriptor, ImageUnbuildable, NotFound, Registry, StoreDamaged
 from modelyard.images import (
     Addition,
     Image,
@@ -176,6 +177,33 @@ def test_a_change_of_code_pushes_one_layer_the_configuration_and_the_manifest(pr
     assert registry.count("push") == 1
     assert registry.count("mount") == registry.count("read_blob") == 0
     assert after.digest != before.digest
+
+
+def test_a_layer_that_the_registry_lost_on_the_way_is_sent_again(project: Path):
+    @attrs.define
+    class Lossy(InMemoryRegistry):
+        """Says that it has a layer which it lost, until it refuses the manifest."""
+
+        lost: str = ""
+
+        async def has_blob(self, repository: str, digest: str) -> bool:
+            return digest == self.lost or await super().has_blob(repository, digest)
+
+        async def push(self, repository: str, artifact: Artifact, *, tag: str = "") -> Descriptor:
+            if self.lost and repository == TARGET:
+                self.lost = ""
+                raise NotFound("the registry lacks a blob")
+            return await super().push(repository, artifact, tag=tag)
+
+    whole = InMemoryRegistry()
+
+    async def case() -> None:
+        made = await build(whole, project)
+        registry = Lossy(lost=(await whole.pull(TARGET, "1")).layers[-1].digest)
+        assert await build(registry, project) == made
+        assert await read(registry, TARGET, (await registry.pull(TARGET, "1")).layers[-1].digest)
+
+    asyncio.run(case())
 
 
 def test_the_tag_is_the_last_that_is_written(project: Path):

@@ -38,6 +38,7 @@ from modelyard.images import (
     describe,
     find_base,
     package_of,
+    send_code,
 )
 from modelyard.images.attesting import read_sboms
 from modelyard.processes import find_home
@@ -180,6 +181,27 @@ def test_the_same_parts_have_the_same_digest(bench: Bench):
         again = attrs.evolve(bench, registry=Watched(InMemoryRegistry()))
         await again.environment()
         assert await again.service() == first
+
+    asyncio.run(case())
+
+
+def test_code_that_is_sent_ahead_gives_the_same_digest(bench: Bench):
+    async def case() -> None:
+        await bench.environment()
+        first = await bench.service()
+        ahead = attrs.evolve(bench, registry=Watched(InMemoryRegistry()))
+        await ahead.environment()
+        source, target = Repository(ahead.registry, ENVIRONMENTS), Repository(ahead.registry, SERVICE)
+        folder = bench.work / "ahead"
+        folder.mkdir()
+        workshop = Workshop(FolderMemo(bench.work / "other-memo"), folder, lambda _: None)
+        code = await send_code(bench.parts, target=target, workshop=workshop)
+        base = await find_base(source, KEY, AMD64)
+        made = await build_service(
+            bench.parts, base, source=source, target=target, workshop=workshop, code=code
+        )
+        assert made == first
+        assert len(await ahead.held()) == 5
 
     asyncio.run(case())
 

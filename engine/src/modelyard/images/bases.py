@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
+
+import attrs
 
 from modelyard.api import Descriptor, Platform, ServerRegistry, StoreDamaged
 from modelyard.images.configs import config_descriptor, read_base
@@ -17,6 +20,7 @@ _WRITTEN_BYTES = 1 << 20
 """A thread is called for so many bytes: chunks of a network are smaller, and a call costs as much as they."""
 _LARGEST_CONFIG = 4 * 1024 * 1024
 """Bytes; a configuration is read into memory."""
+_MOST_KNOWN = 64
 
 
 async def find_base(origin: Repository, reference: str, platform: Platform) -> Base:
@@ -24,11 +28,31 @@ async def find_base(origin: Repository, reference: str, platform: Platform) -> B
 
     Raises `NotFound`, and `ImageUnbuildable` for what cannot be built upon.
     """
-    name = f"{origin.name}{'@' if ':' in reference else ':'}{reference}"
+    name = _name(origin, reference)
     manifest = await origin.registry.resolve_platform(origin.name, reference, platform)
     artifact = await origin.registry.pull(origin.name, manifest.digest)
     config = await read_config(origin, config_descriptor(name, artifact))
     return read_base(name, manifest, artifact, config, platform)
+
+
+class KnownBases:
+    """Bases that were read before: what a digest names never changes, so only what a tag names is asked again."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str, str, Platform], Base] = OrderedDict()
+
+    async def find(self, origin: Repository, reference: str, platform: Platform) -> Base:
+        """Do as `find_base`; a digest that is known is not asked for at all."""
+        digest = reference
+        if ":" not in reference:
+            digest = (await origin.registry.resolve(origin.name, reference)).digest
+        key = (origin.registry.name, origin.name, digest, platform)
+        base = self._known.get(key) or await find_base(origin, digest, platform)
+        self._known[key] = base
+        self._known.move_to_end(key)
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+        return attrs.evolve(base, name=_name(origin, reference))
 
 
 async def bring_layers(base: Base, source: Repository, target: Repository, folder: Path) -> None:
@@ -92,6 +116,10 @@ async def read_config(origin: Repository, blob: Descriptor) -> bytes:
         content += chunk
         _check_size(len(content), blob, origin)
     return content
+
+
+def _name(origin: Repository, reference: str) -> str:
+    return f"{origin.name}{'@' if ':' in reference else ':'}{reference}"
 
 
 def _check_size(size: int, blob: Descriptor, origin: Repository) -> None:

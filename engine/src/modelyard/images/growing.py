@@ -55,6 +55,15 @@ class GrowingLayer:
         """Whether the layer is written to its end."""
         return self._writing.done()
 
+    def tell(self, packed: asyncio.Future[Layer]) -> None:
+        """Give what it became to somebody else too, as soon as it is known; of a failure only its reader hears."""
+
+        def pass_on(writing: asyncio.Future[Layer]) -> None:
+            if not writing.cancelled() and writing.exception() is None and not packed.done():
+                packed.set_result(writing.result())
+
+        self._writing.add_done_callback(pass_on)
+
     def grow(self, size: int) -> None:
         """Note that so many bytes are there; called in the loop."""
         self._size = size

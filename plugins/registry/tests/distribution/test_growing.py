@@ -71,7 +71,7 @@ def test_one_that_is_soon_whole_is_pushed_as_any_other(
     fake: FakeRegistry, connect: Connect, growing: GrowingContent
 ):
     push(connect(chunk_bytes=len(CONTENT)), growing)
-    assert [one.method for one in fake.asked] == ["HEAD", "POST", "PUT"]
+    assert [one.method for one in fake.asked] == ["POST", "PUT"]
 
 
 def test_what_turns_out_to_be_there_is_not_sent_to_its_end(
@@ -125,6 +125,32 @@ def test_a_forgotten_upload_begins_anew(
     fake.fail(method, "", forget)
     assert push(connect(), growing) in fake.blobs
     assert len(fake.requests("POST")) == 2
+
+
+def test_one_whose_last_answer_was_lost_is_not_sent_again(
+    fake: FakeRegistry, connect: Connect, growing: GrowingContent
+):
+    def close_and_drop(handler: Handler) -> bool:
+        handler.registry.keep(CONTENT)
+        handler.registry.uploads.clear()
+        return handler.cut()
+
+    fake.fail("PUT", "", close_and_drop)
+    push(connect(), growing)
+    assert sent_bytes(fake) == len(CONTENT)
+
+
+def test_the_image_of_what_was_just_sent_asks_for_nothing(
+    fake: FakeRegistry, connect: Connect, growing: GrowingContent
+):
+    async def case() -> None:
+        registry = connect()
+        blob = await registry.push_growing(REPOSITORY, growing)
+        fake.asked.clear()
+        assert await registry.has_blob(REPOSITORY, blob.digest)
+
+    asyncio.run(case())
+    assert fake.asked == []
 
 
 @pytest.mark.parametrize("fails_at", [0, 700, 4900])

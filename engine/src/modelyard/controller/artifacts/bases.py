@@ -28,6 +28,7 @@ from modelyard.images import (
     Desk,
     Ground,
     Inputs,
+    KnownBases,
     Located,
     Repository,
     Shelves,
@@ -37,7 +38,6 @@ from modelyard.images import (
     describe_base,
     dockerfile_key,
     facts_of,
-    find_base,
     find_image,
     locate,
     parse_reference,
@@ -89,8 +89,11 @@ class Errand:
 class BaseFinder:
     """Finds bases in whichever registry they are, and has done to them what is asked for."""
 
-    def __init__(self, home: Home, host: Host, building: ImageBuilding, *, default: str) -> None:
+    def __init__(
+        self, home: Home, host: Host, building: ImageBuilding, known: KnownBases, *, default: str
+    ) -> None:
         self._home = home
+        self._known = known
         self._host = host
         self._building = building
         self._default = default
@@ -123,7 +126,7 @@ class BaseFinder:
         located = locate(parse_reference(name), self._host.registries)
         source = Repository(located.registry, located.repository)
         errand.desk.on_line(f"base {name}")
-        asked = await _found(name, source, located, platform)
+        asked = await self._found(name, source, located, platform)
         inputs = Inputs(platform, asked.digest, attrs.evolve(spec, base=name))
         return inputs, _Standing(ImageRef(source.registry.name, source.name, asked.digest), asked, source)
 
@@ -162,10 +165,23 @@ class BaseFinder:
             found = known
         source = found.repository
         image = ImageRef(source.registry.name, source.name, found.manifest.digest)
-        base = await find_base(source, image.digest, inputs.platform)
+        base = await self._known.find(source, image.digest, inputs.platform)
         name = below.base.name if below else base.name
         made = (*(below.made if below else ()), order.tag)
         return _Standing(image, attrs.evolve(base, name=name), source, made)
+
+    async def _found(self, name: str, source: Repository, located: Located, platform: Platform) -> Base:
+        try:
+            return await self._known.find(source, located.pointer, platform)
+        except Unavailable as failure:
+            if located.registry.name != DAEMON:
+                raise
+            raise Unavailable(
+                f"no registry is listed that has {name}, and Docker, which might know it, does not answer:"
+                f" {failure.message}",
+                place="environment.base",
+                remedy="list its server in registries.toml, start Docker, or name another base",
+            ) from failure
 
 
 @attrs.frozen
@@ -190,20 +206,6 @@ class NotBuilt(Unavailable):
             remedy="deploy the service once, which builds it",
         )
         self.inputs = inputs
-
-
-async def _found(name: str, source: Repository, located: Located, platform: Platform) -> Base:
-    try:
-        return await find_base(source, located.pointer, platform)
-    except Unavailable as failure:
-        if located.registry.name != DAEMON:
-            raise
-        raise Unavailable(
-            f"no registry is listed that has {name}, and Docker, which might know it, does not answer:"
-            f" {failure.message}",
-            place="environment.base",
-            remedy="list its server in registries.toml, start Docker, or name another base",
-        ) from failure
 
 
 def _steps_order(inputs: Inputs, below: _Standing, context: Context) -> BuildOrder:

@@ -54,6 +54,7 @@ from modelyard.images import (
     EngineParts,
     FolderMemo,
     Inputs,
+    KnownBases,
     Repository,
     Shelves,
     Workshop,
@@ -61,7 +62,6 @@ from modelyard.images import (
     build_engine,
     choose_python,
     describe,
-    find_base,
     find_image,
     image_lock_key,
     image_spec_key,
@@ -88,7 +88,8 @@ class EngineImages:
         self._building = ImageBuilding(
             host, preferred=settings.images.builder, compression=settings.images.compression
         )
-        self._bases = BaseFinder(home, host, self._building, default=settings.images.base)
+        self._known = KnownBases()
+        self._bases = BaseFinder(home, host, self._building, self._known, default=settings.images.base)
 
     def build(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
         """Tell each step, and last the image."""
@@ -193,7 +194,7 @@ class EngineImages:
             found = await self._building.find_or_build(
                 order, solved.footing.source.registry, shelves, asked.say
             )
-        base = await find_base(found.repository, found.manifest.digest, asked.platform)
+        base = await self._known.find(found.repository, found.manifest.digest, asked.platform)
         target = Repository(asked.target, ENGINES)
         manifest = await build_engine(
             EngineParts(gathered.wheels, gathered.version, image.revision),

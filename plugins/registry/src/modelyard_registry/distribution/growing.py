@@ -23,7 +23,7 @@ async def upload_growing(
     session: Session, repository: str, file: GrowingFile, progress: Progress
 ) -> Descriptor:
     """Make the blob present by the time it is whole, or soon after."""
-    ahead = min(AHEAD_BYTES, session.limits.chunk_bytes)
+    ahead, is_unclear = min(AHEAD_BYTES, session.limits.chunk_bytes), False
     await file.reach(ahead)
     if not file.is_whole:
         async with session.uploads:
@@ -31,11 +31,13 @@ async def upload_growing(
             try:
                 return await _along(one, file, ahead)
             except UploadLost:
-                pass  # the file is there: it is sent from its beginning
+                is_unclear = True  # the file is there: it is sent from its beginning
             except (Exception, asyncio.CancelledError):
                 await one.abandon()
                 raise
     blob = await file.whole()
+    if is_unclear:
+        await blob_size(session, repository, blob.digest)  # perhaps the answer alone was lost
     await upload(session, repository, Source(file.path, blob.digest, blob.size), progress)
     return blob
 
@@ -54,4 +56,5 @@ async def _along(one: Upload, file: GrowingFile, ahead: int) -> Descriptor:
         return blob
     one.source = Source(file.path, blob.digest, blob.size)
     await one.send_rest()
+    one.session.presence.saw(one.repository, blob.digest, blob.size)
     return blob

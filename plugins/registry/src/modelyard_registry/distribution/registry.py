@@ -87,7 +87,7 @@ class DistributionRegistry:
         *,
         progress: Progress = _told_nobody,
     ) -> Descriptor:
-        """Store a blob and return its descriptor; what is there already is not sent."""
+        """Store a blob and return its descriptor; what is there already is not sent, unless it is quite small."""
         full = self._full(repository)
         measured = await uploads.measure(source)
         await uploads.upload(self._here(), full, measured, progress)
@@ -101,15 +101,22 @@ class DistributionRegistry:
 
     async def push(self, repository: str, artifact: Artifact, *, tag: str = "") -> Descriptor:
         """Store a manifest whose blobs are all present, read it back, then move the tag."""
-        full = self._full(repository)
-        for blob in manifests.blobs_of(artifact):
+        full, blobs, presence = self._full(repository), manifests.blobs_of(artifact), self._here().presence
+        for blob in blobs:
             check_digest(blob.digest)
         if artifact.config is None:
             await self.push_blob(repository, manifests.EMPTY_CONFIG, manifests.EMPTY_TYPE)
-        await self._require(full, manifests.blobs_of(artifact))
-        return await self.push_document(
-            repository, manifests.encode(artifact), manifests.MANIFEST_TYPE, tag=tag
-        )
+        await self._require(full, blobs)
+        content = manifests.encode(artifact)
+        try:
+            stored = await self.push_document(repository, content, manifests.MANIFEST_TYPE, tag=tag)
+        except (NotFound, UserError):
+            # perhaps it lost what it had a moment ago: then say which blob that is
+            presence.forget(full)
+            await self._require(full, blobs)
+            raise
+        presence.stored(full, stored.digest, blobs)
+        return stored
 
     async def push_document(
         self, repository: str, content: bytes, media_type: str, *, tag: str = ""
@@ -119,11 +126,12 @@ class DistributionRegistry:
         if tag:
             check_tag(tag)
         session = self._here()
-        stored = await documents.store(session, full, content, media_type)
+        stored, named = await documents.store(session, full, content, media_type, tag)
         if (referral := _referral(content, media_type)) and stored.subject != referral.subject:
             await referring.enlist(session, full, referral)
-        if tag:
-            await documents.point(session, full, tag, content, media_type)
+        # a tag that is there already may be one that nobody may write again
+        if tag and named != stored.descriptor.digest:
+            await documents.put(session, full, tag, content, media_type)
         return stored.descriptor
 
     async def pull(self, repository: str, reference: str) -> Artifact:
@@ -189,6 +197,7 @@ class DistributionRegistry:
         full = self._full(repository)
         check_reference(reference)
         remove = referring.remove if is_digest(reference) else documents.remove
+        self._here().presence.forget(full)
         await remove(self._here(), full, reference)
 
     async def list_tags(self, repository: str) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Bring a blob to a registry: nothing when it is there, one body when it is small, pieces when it is large.
 
+What is smaller still is sent without asking, unless it was there a moment ago or an image names it that was.
+
 After a cut the registry is asked how far it got, and the rest is sent from there. A piece of a file is read
 while it is sent: memory stays flat whatever a layer weighs.
 """
@@ -19,7 +21,15 @@ import attrs
 from modelyard.api import ModelyardError, Unavailable
 
 from modelyard_registry.distribution.downloads import blob_size
-from modelyard_registry.distribution.messages import Body, Cut, Reply, of_bytes, of_file, whole_number
+from modelyard_registry.distribution.messages import (
+    PIECE_BYTES,
+    Body,
+    Cut,
+    Reply,
+    of_bytes,
+    of_file,
+    whole_number,
+)
 from modelyard_registry.distribution.refusals import place_of
 from modelyard_registry.distribution.retrying import is_passing, told_seconds
 from modelyard_registry.distribution.scopes import writing
@@ -31,6 +41,8 @@ Progress = Callable[[int, int], None]
 """Hears bytes sent so far, and of how many; the first number falls back when a piece is sent again."""
 
 ABANDON_SECONDS = 5.0
+MOST_UNASKED_BYTES = 64 * 1024
+"""To send so little takes no longer than to ask."""
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 _LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
@@ -59,11 +71,11 @@ class UploadLost(Exception):
 
 
 async def measure(source: Path | bytes) -> Source:
-    """Hash a source, in a thread where it is a file."""
+    """Hash a source, in a thread where it is a file; a file of one piece is read but once."""
     if isinstance(source, bytes):
         return Source(source, digest_of(source), len(source))
     try:
-        return Source(source, *await asyncio.to_thread(_measure, source))
+        return await asyncio.to_thread(_measure, source)
     except OSError as failure:
         raise unreadable_source(source) from failure
 
@@ -72,7 +84,9 @@ async def upload(session: Session, repository: str, source: Source, progress: Pr
     """Make the blob present; a few uploads run at once, the others wait for their turn."""
     async with session.uploads:
         attempt = 0
-        while await blob_size(session, repository, source.digest) is None:
+        goes_unasked = _goes_unasked(session, repository, source)
+        while goes_unasked or await blob_size(session, repository, source.digest) is None:
+            goes_unasked = False
             one = Upload(session, repository, source, progress)
             try:
                 await one.run()
@@ -84,7 +98,17 @@ async def upload(session: Session, repository: str, source: Source, progress: Pr
             except ModelyardError:
                 await one.abandon()
                 raise
+        session.presence.saw(repository, source.digest, source.size)
         progress(source.size, source.size)
+
+
+def _goes_unasked(session: Session, repository: str, source: Source) -> bool:
+    """Say whether asking is idle: it was not there a moment ago, or it is small and nothing speaks for it."""
+    presence, digest = session.presence, source.digest
+    if presence.lacks(repository, digest):
+        return True
+    is_unheard_of = presence.size(repository, digest) is None and presence.witness(repository, digest) is None
+    return is_unheard_of and source.size <= MOST_UNASKED_BYTES
 
 
 async def mount(session: Session, repository: str, digest: str, source: str) -> bool:
@@ -263,7 +287,11 @@ class Upload:
         return writing(self.repository)
 
 
-def _measure(path: Path) -> tuple[str, int]:
+def _measure(path: Path) -> Source:
     with path.open("rb") as file:
+        content = file.read(PIECE_BYTES)
+        if len(content) < PIECE_BYTES:
+            return Source(content, digest_of(content), len(content))
+        file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return f"sha256:{digest}", file.tell()
+        return Source(path, f"sha256:{digest}", file.tell())
