@@ -104,7 +104,9 @@ class DistributionRegistry:
         full, blobs, presence = self._full(repository), manifests.blobs_of(artifact), self._here().presence
         for blob in blobs:
             check_digest(blob.digest)
-        if artifact.config is None:
+        empty = manifests.digest_of(manifests.EMPTY_CONFIG)
+        # nearly every repository has it: then one question is less than sending it
+        if artifact.config is None and not await self.has_blob(repository, empty):
             await self.push_blob(repository, manifests.EMPTY_CONFIG, manifests.EMPTY_TYPE)
         await self._require(full, blobs)
         content = manifests.encode(artifact)
