@@ -216,6 +216,38 @@ def test_a_build_that_fails_ends_the_sending_of_its_code(yard: Yard, monkeypatch
     asyncio.run(case())
 
 
+def test_models_are_sent_while_the_environment_is_looked_for(yard: Yard, monkeypatch: pytest.MonkeyPatch):
+    heard, arranged, arrange = list[str](), asyncio.Event(), images.arrange_image
+
+    async def arrange_image(*arguments: Any, **more: Any) -> ImageArrangement:
+        arranged.set()
+        return await arrange(*arguments, **more)
+
+    async def store_models(*_: Any, **__: Any) -> None:
+        await arranged.wait()
+        heard.append("models")
+
+    async def build_service(*_: Any, **__: Any) -> Descriptor:
+        heard.append("image")
+        return Descriptor("manifest", SERVICE.digest, 1)
+
+    monkeypatch.setattr(images, "arrange_image", arrange_image)
+    monkeypatch.setattr(services, "store_models", store_models)
+    monkeypatch.setattr(services, "build_service", build_service)
+    yard.build(yard.maker())
+    assert heard == ["models", "image"]
+
+
+def test_models_that_cannot_be_sent_leave_no_image(yard: Yard, monkeypatch: pytest.MonkeyPatch):
+    async def store_models(*_: Any, **__: Any) -> None:
+        raise Unavailable("the registry is full", place="r", remedy="free space")
+
+    monkeypatch.setattr(services, "store_models", store_models)
+    with pytest.raises(Unavailable, match="full"):
+        yard.build(yard.maker())
+    assert yard.parts == []
+
+
 def test_what_was_built_before_is_found(yard: Yard):
     assert yard.build(yard.maker()) == yard.build(yard.maker())
     assert len(yard.builder.orders) == 1

@@ -66,6 +66,7 @@ from modelyard.images.services import (
     build_service,
     prepare_service,
     send_code,
+    store_models,
 )
 from modelyard.images.trees import list_files, list_tree
 
@@ -149,6 +150,7 @@ __all__ = [
     "read_image",
     "send_code",
     "steps_key",
+    "store_models",
     "why",
     "working",
 ]

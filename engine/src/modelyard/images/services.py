@@ -5,7 +5,6 @@ What did not change is neither read nor sent: a change of code costs one small l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -66,14 +65,20 @@ async def send_code(parts: ServiceParts, *, target: Repository, workshop: Worksh
     )
 
 
+async def store_models(parts: ServiceParts, *, target: Repository, workshop: Workshop) -> None:
+    """Store the layer of a service's models, which needs nothing to be known of the environment either."""
+    if parts.models:
+        await _store(_models(parts, parts.models), target, workshop)
+
+
 async def prepare_service(
     parts: ServiceParts, inside: Inside, *, target: Repository, workshop: Workshop
 ) -> None:
-    """Store the layers below the code's while the environment is still being built; `inside` will be the server's.
+    """Store the layer of the runtime while the environment is still being built; `inside` will be the server's.
 
-    They are remembered, so that `build_service` has nothing left to do but to name them.
+    It is remembered as that of the models is, so that `build_service` has nothing left to do but to name them.
     """
-    await _store(await _below_code(parts, inside, target, workshop), target, workshop)
+    await _store(await _runtime(parts.runtime, inside, target, workshop), target, workshop)
 
 
 async def build_service(
@@ -105,8 +110,8 @@ async def build_service(
     )
 
 
-async def _store(additions: Sequence[Addition], target: Repository, workshop: Workshop) -> None:
-    await store_layers(additions, target, workshop.folder, workshop.memo, compression=workshop.compression)
+async def _store(addition: Addition, target: Repository, workshop: Workshop) -> None:
+    await store_layers([addition], target, workshop.folder, workshop.memo, compression=workshop.compression)
 
 
 async def _below_code(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +28,7 @@ from modelyard.images import (
     package_of,
     prepare_service,
     send_code,
+    store_models,
     working,
 )
 from modelyard.processes import Home
@@ -68,7 +69,7 @@ class Making:
     _stack: contextlib.AsyncExitStack = attrs.field(factory=contextlib.AsyncExitStack, init=False)
     _workshop: Workshop | None = attrs.field(default=None, init=False)
     _code: asyncio.Task[UnderWay] | None = attrs.field(default=None, init=False)
-    _prepared: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _stored: list[asyncio.Task[None]] = attrs.field(factory=list, init=False)
 
     async def __aenter__(self) -> Self:
         home = self.images.home
@@ -79,28 +80,27 @@ class Making:
             send_code(self.parts, target=self._target, workshop=self._workshop),
             name=f"code of {self.parts.name}",
         )
+        self._meanwhile(store_models(self.parts, target=self._target, workshop=self._workshop))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await _end(self._code, self._prepared)
+        await _end(self._code, *self._stored)
         if self._code and not self._code.cancelled() and not self._code.exception():
             await _end(self._code.result().sent)
         await self._stack.aclose()
 
     def prepare(self, pips: Sequence[PipLayer]) -> None:
-        """Store the other layers of the service meanwhile; `pips` are what its environment's image will hold."""
+        """Store the layer of the runtime meanwhile; `pips` are what its environment's image will hold."""
         server = next(one for one in pips if one.serving)
         inside = Inside(server.prefix, server.python, serving=True)
-        work = prepare_service(self.parts, inside, target=self._target, workshop=self._shop)
-        self._prepared = asyncio.create_task(work, name=f"layers of {self.parts.name}")
+        self._meanwhile(prepare_service(self.parts, inside, target=self._target, workshop=self._shop))
 
     async def build(self, base: Base, source: Repository) -> ImageRef:
         """Put the image together on its environment's, and sign it."""
         assert self._code is not None  # noqa: S101  the block was entered
-        if self._prepared:
-            await self._prepared
+        await asyncio.gather(*self._stored)
         manifest = await build_service(
             self.parts,
             base,
@@ -112,6 +112,9 @@ class Making:
         await self.images.trust.sign(manifest, self._target)
         self.on_line(f"image {self._target.name}@{manifest.digest[:19]}")
         return ImageRef(self.registry.name, self._target.name, manifest.digest)
+
+    def _meanwhile(self, work: Coroutine[None, None, None]) -> None:
+        self._stored.append(asyncio.create_task(work, name=f"layers of {self.parts.name}"))
 
     @property
     def _target(self) -> Repository:
