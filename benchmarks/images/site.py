@@ -51,6 +51,7 @@ class Site:
         )
         (folder / "model").mkdir()
         os.link(self.model, folder / "model" / "digits.joblib")
+        (folder / "sample.json").write_text("{}")  # training would write one; no replica starts here
         (folder / "requirements.txt").write_text(f"{REQUIREMENTS}\n")
         return folder
 

@@ -53,11 +53,12 @@ from modelyard.images import (
     Repository,
     ServiceParts,
     Shelves,
+    UnderWay,
     describe,
 )
 from modelyard.images.attesting import sign_image
 from modelyard.images.descriptions import describe_conda
-from modelyard.images.layers import ZSTD_TYPE
+from modelyard.images.layers import ZSTD_TYPE, Layer
 from modelyard.processes import Home, find_home
 from modelyard.store import RevisionRecord
 from modelyard.testing import InMemoryRegistry, plugin_from
@@ -113,6 +114,7 @@ class Yard:
     lines: list[str] = attrs.field(factory=list)
     parts: list[ServiceParts] = attrs.field(factory=list)
     grounds: list[Ground] = attrs.field(factory=list)
+    begun: list[str] = attrs.field(factory=list)
     prepared: list[tuple[str, PurePosixPath]] = attrs.field(factory=list)
 
     def maker(self, settings: ImageSettings | None = None, **hooks: Any) -> ImageMaker:
@@ -169,7 +171,14 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yard:
         made.prepared.append((parts.name, inside.prefix))
 
     monkeypatch.setattr(images, "arrange_image", arrange)
+
+    async def send_code(parts: ServiceParts, **_: Any) -> UnderWay:
+        made.begun.append(parts.name)
+        sent = asyncio.create_task(asyncio.sleep(0))
+        return UnderWay("key", Layer(Descriptor("tar", SERVICE.digest, 1), SERVICE.digest), sent)
+
     monkeypatch.setattr(services, "build_service", build_service)
+    monkeypatch.setattr(services, "send_code", send_code)
     monkeypatch.setattr(services, "prepare_service", prepare_service)
     monkeypatch.setattr(images, "bundled_runtime", lambda: None)
     monkeypatch.setattr(bases, "facts_of", facts_of)
@@ -185,6 +194,63 @@ def test_an_image_that_nobody_has_is_built_and_told(yard: Yard):
     (event,) = yard.events
     assert isinstance(event, ImageBuilt)
     assert (event.builder, event.tag) == ("fake", built.key)
+
+
+def test_a_build_that_fails_ends_the_sending_of_its_code(yard: Yard, monkeypatch: pytest.MonkeyPatch):
+    sending = list[asyncio.Task[None]]()
+
+    async def for_ever() -> None:
+        await asyncio.Event().wait()
+
+    async def send_code(*_: Any, **__: Any) -> UnderWay:
+        sending.append(asyncio.create_task(for_ever()))
+        return UnderWay("key", Layer(Descriptor("tar", SERVICE.digest, 1), SERVICE.digest), sending[0])
+
+    async def build_service(*_: Any, **__: Any) -> Descriptor:
+        raise Unavailable("the registry is gone", place="r", remedy="start it")
+
+    monkeypatch.setattr(services, "send_code", send_code)
+    monkeypatch.setattr(services, "build_service", build_service)
+
+    async def case() -> None:
+        with pytest.raises(Unavailable, match="gone"):
+            await yard.maker().build(yard.revision(), HERE, yard.registry, yard.lines.append)
+        (sent,) = sending
+        assert sent.cancelled()  # while the loop goes on
+
+    asyncio.run(case())
+
+
+def test_models_are_sent_while_the_environment_is_looked_for(yard: Yard, monkeypatch: pytest.MonkeyPatch):
+    heard, arranged, arrange = list[str](), asyncio.Event(), images.arrange_image
+
+    async def arrange_image(*arguments: Any, **more: Any) -> ImageArrangement:
+        arranged.set()
+        return await arrange(*arguments, **more)
+
+    async def store_models(*_: Any, **__: Any) -> None:
+        await arranged.wait()
+        heard.append("models")
+
+    async def build_service(*_: Any, **__: Any) -> Descriptor:
+        heard.append("image")
+        return Descriptor("manifest", SERVICE.digest, 1)
+
+    monkeypatch.setattr(images, "arrange_image", arrange_image)
+    monkeypatch.setattr(services, "store_models", store_models)
+    monkeypatch.setattr(services, "build_service", build_service)
+    yard.build(yard.maker())
+    assert heard == ["models", "image"]
+
+
+def test_models_that_cannot_be_sent_leave_no_image(yard: Yard, monkeypatch: pytest.MonkeyPatch):
+    async def store_models(*_: Any, **__: Any) -> None:
+        raise Unavailable("the registry is full", place="r", remedy="free space")
+
+    monkeypatch.setattr(services, "store_models", store_models)
+    with pytest.raises(Unavailable, match="full"):
+        yard.build(yard.maker())
+    assert yard.parts == []
 
 
 def test_what_was_built_before_is_found(yard: Yard):
@@ -362,7 +428,7 @@ def test_a_plan_says_whether_the_image_is_there(yard: Yard):
 def test_a_plan_leaves_open_what_no_registry_tells(yard: Yard):
     @attrs.define
     class Away(InMemoryRegistry):
-        async def resolve_platform(self, *_: object) -> Descriptor:  # type: ignore[override]
+        async def resolve(self, *_: object) -> Descriptor:
             raise Unavailable("the registry does not answer")
 
     away: Registry = Away("away")

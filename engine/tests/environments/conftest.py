@@ -128,6 +128,7 @@ TOOL = {
     "tooly/__main__.py": "def main():\n    print('tooly runs')\n",
     "tooly/old.py": "print 'of Python 2'\n",
     "tooly/__pycache__/old.cpython-39.pyc": "of another machine",
+    f"tooly/__pycache__/__init__.{sys.implementation.cache_tag}.pyc": "of another machine",
     "INFO.dist-info/entry_points.txt": "[console_scripts]\ntooly = tooly.__main__:main\n",
     "INFO.data/scripts/tooly-old": "#!python\nimport sys, tooly\nprint(tooly.VERSION, sys.prefix)\n",
     "INFO.data/scripts/tooly-sh": "#!/bin/sh\necho shell\n",

@@ -74,6 +74,32 @@ def test_the_same_lock_gives_the_same_tree(
     assert snapshot(first) == snapshot(second)
 
 
+def test_files_are_shared_with_uvs_cache_which_stays_as_it_is(
+    lay: LayOut, tooly: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: BasePython
+):
+    rival = write_wheel(index, "rival", "1.0", more={"tooly/__init__.py": "VERSION = 'rival'\n"})
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("UV_CACHE_DIR", str(cache))
+    tree = lay(tooly, rival)
+    assert (tree / f"lib/python{base.minor}/site-packages/rival/__init__.py").stat().st_nlink > 1
+    kept = snapshot(cache / "archive-v0")
+    umask = os.umask(0o077)
+    try:
+        lay(tooly, rival)
+    finally:
+        os.umask(umask)
+    assert snapshot(cache / "archive-v0") == kept
+
+
+def test_a_folder_whose_files_cannot_be_shared_gets_copies(
+    lay: LayOut, tooly: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shared = snapshot(lay(tooly, tree="one"))
+    monkeypatch.setenv("UV_LINK_MODE", "copy")  # what uv falls back to
+    monkeypatch.setattr("modelyard.environments.laying_out._LINKED", ())
+    assert snapshot(lay(tooly, tree="two")) == shared
+
+
 def test_it_runs_at_its_prefix_from_compiled_code(lay: LayOut, tooly: Path, tmp_path: Path, base: BasePython):
     prefix = tmp_path / "opt" / "env"
     prefix.parent.mkdir()
@@ -81,6 +107,7 @@ def test_it_runs_at_its_prefix_from_compiled_code(lay: LayOut, tooly: Path, tmp_
     package = prefix / f"lib/python{base.minor}/site-packages/tooly"
     # Neither the source's time nor its text is looked at: what runs is what was compiled.
     os.utime(package / "__main__.py", (0, 0))
+    (package / "__init__.py").unlink()  # uv's cache has the same file
     (package / "__init__.py").write_text("VERSION = 'edited'\n")
     assert said(prefix / "bin/tooly") == "tooly runs"
     assert said(prefix / "bin/tooly-old") == f"1.0 {prefix}"

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from modelyard.api import (
-    Artifact,
-    Descriptor,
     EnvironmentSpec,
     EnvironmentUnsolvable,
     ModelyardError,
-    NotFound,
     Unavailable,
 )
-from modelyard.environments import Interpreter, Lock, RegistryLockRecords, RuntimeWheel, solve
+from modelyard.environments import Interpreter, Lock, LockTexts, RegistryLockRecords, RuntimeWheel, solve
 from modelyard.environments.conflicts import explain
 from modelyard.environments.records import LOCK_TYPE
 from modelyard.processes import Home
+from modelyard.testing import InMemoryRegistry
+
+from engine.tests.images.making import Watched
 
 
 class Solver:
@@ -150,37 +149,31 @@ def test_a_python_that_the_runtime_has_no_wheel_for_is_not_blamed_on_the_user():
     assert error.remedy == "choose another Python, or set `isolation: process`"
 
 
-class OneTagRegistry:
-    """As much of a registry as records use."""
-
-    def __init__(self) -> None:
-        self.blobs: dict[str, bytes] = {}
-        self.tags: dict[str, Artifact] = {}
-
-    async def push_blob(self, repository: str, source: bytes, media_type: str) -> Descriptor:
-        self.blobs[f"{repository}/sha256:1"] = source
-        return Descriptor(media_type, "sha256:1", len(source))
-
-    async def push(self, repository: str, artifact: Artifact, *, tag: str = "") -> None:
-        self.tags[f"{repository}:{tag}"] = artifact
-
-    async def pull(self, repository: str, reference: str) -> Artifact:
-        try:
-            return self.tags[f"{repository}:{reference}"]
-        except KeyError:
-            raise NotFound(reference) from None
-
-    async def read_blob(self, repository: str, digest: str) -> AsyncIterator[bytes]:
-        yield self.blobs[f"{repository}/{digest}"]
-
-
 def test_records_in_a_registry_come_back_under_their_key():
-    registry = OneTagRegistry()
-    records = RegistryLockRecords(registry)  # type: ignore[arg-type]
+    registry = InMemoryRegistry()
+    records = RegistryLockRecords(registry)
 
-    async def case() -> tuple[str | None, str | None]:
+    async def case() -> None:
         await records.save("abc", "mathy==1\n")
-        return await records.load("abc"), await records.load("other")
+        assert await records.load("abc") == "mathy==1\n"
+        assert await records.load("other") is None
+        (layer,) = (await registry.pull("environments", "abc")).layers
+        assert layer.media_type == LOCK_TYPE
 
-    assert asyncio.run(case()) == ("mathy==1\n", None)
-    assert registry.tags["environments:abc"].layers[0].media_type == LOCK_TYPE
+    asyncio.run(case())
+
+
+def test_a_record_that_was_read_before_is_not_read_again_and_one_that_moved_is():
+    registry = Watched(InMemoryRegistry())
+    texts = LockTexts()
+
+    async def case() -> None:
+        await RegistryLockRecords(registry).save("abc", "mathy==1\n")
+        registry.calls.clear()
+        for _ in range(3):
+            assert await RegistryLockRecords(registry, texts).load("abc") == "mathy==1\n"
+        assert (registry.count("resolve"), registry.count("read_blob")) == (3, 1)
+        await RegistryLockRecords(registry).save("abc", "mathy==2\n")
+        assert await RegistryLockRecords(registry, texts).load("abc") == "mathy==2\n"
+
+    asyncio.run(case())

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from modelyard.api import Artifact, Descriptor, Maturity, Platform, Registry
+from modelyard.api import Artifact, Descriptor, GrowingFile, Maturity, Platform, Registry
 from modelyard.images import Base, Repository, find_base
+from modelyard.testing import InMemoryRegistry
 
 AMD64 = Platform("linux", "amd64")
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -158,3 +159,27 @@ class Watched:
         if len(self.calls) == self.dies_at:
             raise Killed(f"before {method} {what}")
         self.calls.append((method, what))
+
+
+@attrs.define
+class OnAServer(InMemoryRegistry):
+    """Implements `api.ServerRegistry`; it can mount what is in the registry `beside` it."""
+
+    beside: InMemoryRegistry | None = None
+    begun: list[int] = attrs.field(factory=list)
+    """How much of each layer was there when its sending began."""
+    asked: list[str] = attrs.field(factory=list)
+    """Addresses it was to mount from."""
+
+    async def push_growing(self, repository: str, source: GrowingFile) -> Descriptor:
+        self.begun.append(await source.reach(1))
+        blob = await source.whole()
+        return await self.push_blob(repository, source.path, blob.media_type)
+
+    async def mount_from(self, repository: str, digest: str, address: str) -> bool:
+        self.asked.append(address)
+        if self.beside is None:
+            return False
+        content = await read(self.beside, address.partition("/")[2], digest)
+        await self.push_blob(repository, content, "x/y")
+        return True

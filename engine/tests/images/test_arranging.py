@@ -116,6 +116,30 @@ def test_a_clash_is_remembered_and_not_tried_again(solver: Solver, desk: Desk):
     assert ("numpy", True, "3.11.7") not in solver.solved
 
 
+def test_a_recorded_lock_is_asked_for_once_and_together_with_a_clash(solver: Solver, desk: Desk):
+    class Meeting(Records):
+        """Answers two questions at a time."""
+
+        async def load(self, spec_key: str) -> str | None:
+            asked.append(spec_key)
+            if len(asked) == 2:
+                both.set()
+            async with asyncio.timeout(10):
+                await both.wait()
+            return await super().load(spec_key)
+
+    asked, both = list[str](), asyncio.Event()
+    arrange(desk)
+    key = solver.keys[-1]
+    desk.records.texts[key] = f"numpy==2.0 --hash=sha256:{'0' * 64}\n"  # type: ignore[attr-defined]
+    solver.solved.clear()
+    records = Meeting(desk.records.texts)  # type: ignore[attr-defined]
+    arrangement = arrange(attrs.evolve(desk, records=records))
+    assert "numpy==2.0" in arrangement.pips[0].lock
+    assert sorted(asked) == sorted([key, f"{key}.conflict"])
+    assert solver.solved == []
+
+
 def test_packages_that_resolve_nowhere_are_no_clash(solver: Solver, desk: Desk):
     solver.unsolvable = True
     with pytest.raises(EnvironmentUnsolvable):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
+import attrs
 import pytest
-from modelyard.api import Descriptor, ImageUnbuildable, NotFound, Registry, StoreDamaged
+from modelyard.api import Artifact, Descriptor, ImageUnbuildable, NotFound, Registry, StoreDamaged
 from modelyard.images import (
     Addition,
     Image,
@@ -28,6 +30,7 @@ from engine.tests.images.making import (
     BASES,
     CONFIG_TYPE,
     Killed,
+    OnAServer,
     Watched,
     base_config,
     made_base,
@@ -176,6 +179,33 @@ def test_a_change_of_code_pushes_one_layer_the_configuration_and_the_manifest(pr
     assert after.digest != before.digest
 
 
+def test_a_layer_that_the_registry_lost_on_the_way_is_sent_again(project: Path):
+    @attrs.define
+    class Lossy(InMemoryRegistry):
+        """Says that it has a layer which it lost, until it refuses the manifest."""
+
+        lost: str = ""
+
+        async def has_blob(self, repository: str, digest: str) -> bool:
+            return digest == self.lost or await super().has_blob(repository, digest)
+
+        async def push(self, repository: str, artifact: Artifact, *, tag: str = "") -> Descriptor:
+            if self.lost and repository == TARGET:
+                self.lost = ""
+                raise NotFound("the registry lacks a blob")
+            return await super().push(repository, artifact, tag=tag)
+
+    whole = InMemoryRegistry()
+
+    async def case() -> None:
+        made = await build(whole, project)
+        registry = Lossy(lost=(await whole.pull(TARGET, "1")).layers[-1].digest)
+        assert await build(registry, project) == made
+        assert await read(registry, TARGET, (await registry.pull(TARGET, "1")).layers[-1].digest)
+
+    asyncio.run(case())
+
+
 def test_the_tag_is_the_last_that_is_written(project: Path):
     registry = Watched(InMemoryRegistry())
     asyncio.run(build(registry, project))
@@ -263,6 +293,37 @@ def test_a_service_stands_on_the_image_of_its_environment(project: Path):
 
     asyncio.run(case())
     assert pushed(registry) == ["tar+gzip", "tar", "tar+gzip", "config"]
+
+
+def test_to_a_server_a_layer_is_sent_while_it_is_written(project: Path):
+    (project / "model/weights.bin").write_bytes(os.urandom(20_000_000))
+    registry = OnAServer()
+    manifest = asyncio.run(build(registry, project))
+    whole = [one.size for one in asyncio.run(registry.pull(TARGET, "1")).layers]
+    assert registry.begun[2] < whole[3]
+    assert asyncio.run(build(InMemoryRegistry(), project)) == manifest
+    assert list((project / "work").iterdir()) == []
+
+
+def test_a_file_that_changes_while_its_layer_is_sent_leaves_no_image(project: Path):
+    registry = OnAServer()
+
+    async def case() -> None:
+        image = Image(await made_base(registry), additions(project), "digits")
+        (project / "model/weights.bin").write_bytes(os.urandom(10_000_000))
+        with pytest.raises(ImageUnbuildable, match="changed while it was read"):
+            await assemble(
+                image,
+                source=Repository(registry, BASES),
+                target=Repository(registry, TARGET),
+                tag="1",
+                folder=project / "work",
+            )
+        with pytest.raises(NotFound):
+            await registry.resolve(TARGET, "1")
+
+    asyncio.run(case())
+    assert list((project / "work").iterdir()) == []
 
 
 class Garbling(InMemoryRegistry):

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import attrs
 import pytest
-from modelyard.api import Artifact, Descriptor, ImageUnbuildable, NotFound, Platform, StoreDamaged
+from modelyard.api import (
+    Artifact,
+    Descriptor,
+    ImageUnbuildable,
+    NotFound,
+    Platform,
+    StoreDamaged,
+)
 from modelyard.images import Repository, find_base
 from modelyard.images.bases import bring_layers
 from modelyard.testing import InMemoryRegistry
@@ -17,6 +24,7 @@ from engine.tests.images.making import (
     AMD64,
     BASES,
     CONFIG_TYPE,
+    OnAServer,
     Watched,
     base_config,
     made_base,
@@ -114,6 +122,29 @@ def test_between_registries_layers_are_copied_once(tmp_path: Path):
 
     asyncio.run(case())
     assert list(tmp_path.iterdir()) == []
+
+
+class Addressed(InMemoryRegistry):
+    """A record of a server; another one of it can mount what lies at its address."""
+
+    def address(self, repository: str) -> str:
+        return f"localhost:5000/{repository}"
+
+
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_between_records_of_one_server_layers_are_mounted(tmp_path: Path, *, is_beside: bool):
+    async def case() -> None:
+        inner = Addressed(name="theirs")
+        source = Watched(inner)
+        base = await made_base(source)
+        target = OnAServer(name="ours", beside=inner if is_beside else None)
+        await bring_layers(base, Repository(source, BASES), Repository(target, "images/a"), tmp_path)
+        assert target.asked == [f"localhost:5000/{BASES}"]
+        assert await target.has_blob("images/a", base.layers[0].digest)
+        copied = [what for method, what in source.calls if what == base.layers[0].digest]
+        assert len(copied) == (0 if is_beside else 1)
+
+    asyncio.run(case())
 
 
 class NeverMounts(InMemoryRegistry):

@@ -237,6 +237,39 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
         write_layer([Folder("opt")], tmp_path / "layer", compression=None)
 
 
+@pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
+def test_it_tells_how_much_of_it_can_be_read_already(tmp_path: Path, compression: Compression | None):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/weights").write_bytes(os.urandom(5_000_000))
+    destination, told = tmp_path / "layer", list[bytes]()
+
+    def note(size: int) -> None:
+        content = destination.read_bytes()
+        assert len(content) == size
+        told.append(content)
+
+    entries = list_tree(tmp_path / "tree", "opt")
+    layer = write_layer(entries, destination, compression=compression, told=note)
+    assert len(told) >= 3
+    assert len(told[-1]) < layer.blob.size
+    assert all(destination.read_bytes().startswith(one) for one in told)
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_whoever_is_told_may_end_it(tmp_path: Path, compression: Compression | None):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/weights").write_bytes(os.urandom(8_000_000))
+
+    def stop(_: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        write_layer(
+            list_tree(tmp_path / "tree", "opt"), tmp_path / "layer", compression=compression, told=stop
+        )
+    assert (tmp_path / "layer").stat().st_size < 3_000_000
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which tells a process's peak of memory")
 @pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
 def test_memory_does_not_grow_with_a_file(tmp_path: Path, compression: Compression | None):

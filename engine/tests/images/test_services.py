@@ -38,8 +38,11 @@ from modelyard.images import (
     describe,
     find_base,
     package_of,
+    send_code,
+    store_models,
 )
 from modelyard.images.attesting import read_sboms
+from modelyard.images.layers import TAR_TYPE
 from modelyard.processes import find_home
 from modelyard.testing import InMemoryRegistry
 
@@ -180,6 +183,31 @@ def test_the_same_parts_have_the_same_digest(bench: Bench):
         again = attrs.evolve(bench, registry=Watched(InMemoryRegistry()))
         await again.environment()
         assert await again.service() == first
+
+    asyncio.run(case())
+
+
+def test_code_and_models_that_are_sent_ahead_give_the_same_digest(bench: Bench):
+    async def case() -> None:
+        await bench.environment()
+        first = await bench.service()
+        ahead = attrs.evolve(bench, registry=Watched(InMemoryRegistry()))
+        await ahead.environment()
+        source, target = Repository(ahead.registry, ENVIRONMENTS), Repository(ahead.registry, SERVICE)
+        folder = bench.work / "ahead"
+        folder.mkdir()
+        workshop = Workshop(FolderMemo(bench.work / "other-memo"), folder, lambda _: None)
+        await store_models(bench.parts, target=target, workshop=workshop)
+        code = await send_code(bench.parts, target=target, workshop=workshop)
+        before = ahead.registry.calls.copy()
+        assert ("push_blob", TAR_TYPE) in before
+        base = await find_base(source, KEY, AMD64)
+        made = await build_service(
+            bench.parts, base, source=source, target=target, workshop=workshop, code=code
+        )
+        assert made == first
+        assert ("push_blob", TAR_TYPE) not in ahead.registry.calls[len(before) :]
+        assert len(await ahead.held()) == 5
 
     asyncio.run(case())
 

@@ -43,6 +43,19 @@ def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path, mon
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
+def test_what_can_be_made_again_replaces_a_file_without_waiting_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def waits(handle: int) -> None:
+        pytest.fail(f"waited for {handle}")
+
+    write_atomic(tmp_path / "file", b"old")
+    monkeypatch.setattr(os, "fsync", waits)
+    write_atomic(tmp_path / "file", b"new", is_lasting=False)
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.parametrize(
     ("number", "says"),
     [(errno.EDQUOT, "the disk is full"), (errno.EROFS, "cannot write"), (errno.EACCES, "cannot write")],

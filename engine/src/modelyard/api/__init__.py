@@ -91,7 +91,9 @@ from modelyard.api.refusals import (
 from modelyard.api.registries import (
     Artifact,
     Descriptor,
+    GrowingFile,
     Registry,
+    ServerRegistry,
 )
 from modelyard.api.scaling import (
     Scaler,
@@ -191,6 +193,7 @@ __all__ = [
     "EnvironmentSpec",
     "EnvironmentUnsolvable",
     "Finding",
+    "GrowingFile",
     "GrpcSpec",
     "ImageBuilder",
     "ImageBuilt",
@@ -258,6 +261,7 @@ __all__ = [
     "ScalingRecord",
     "ScalingSpec",
     "Secret",
+    "ServerRegistry",
     "ServiceSpec",
     "ServiceState",
     "ServiceView",

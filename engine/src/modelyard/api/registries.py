@@ -113,3 +113,45 @@ class Registry(Protocol):
         Blobs nothing names may be collected later.
         """
         ...
+
+
+@runtime_checkable
+class GrowingFile(Protocol):
+    """A file that is being written: it gets longer, and what it holds already stays as it is."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        ...
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is added any more."""
+        ...
+
+    async def reach(self, size: int) -> int:
+        """Wait until it has so many bytes, or is whole; say how many it has. Raises what ended its writing."""
+        ...
+
+    async def whole(self) -> Descriptor:
+        """Wait until it is whole, and describe it. Raises what ended its writing."""
+        ...
+
+
+@runtime_checkable
+class ServerRegistry(Registry, Protocol):
+    """A registry on a server, to which sending takes time: it begins early, and uses what lies beside it."""
+
+    async def push_growing(self, repository: str, source: GrowingFile) -> Descriptor:
+        """Store a blob while its file is written, and return its descriptor (idempotent).
+
+        Raises what ended the writing; then nothing is stored.
+        """
+        ...
+
+    async def mount_from(self, repository: str, digest: str, address: str) -> bool:
+        """Do as `mount` with a repository of another record, named by its `address`.
+
+        False = it is not on this server, or cannot be read by this record: push the blob.
+        """
+        ...

@@ -52,7 +52,7 @@ from modelyard.environments.locks import Lock, lock_of, make_lock, parse_pins
 from modelyard.environments.pins import Pin, read_pins
 from modelyard.environments.preinstalled import Preinstalled
 from modelyard.environments.records import REPOSITORY as LOCKS
-from modelyard.environments.records import LockRecords, RegistryLockRecords
+from modelyard.environments.records import LockRecords, LockTexts, RegistryLockRecords
 from modelyard.environments.solving import Asked, NoLock, no_lock, solve
 from modelyard.environments.wheels import RuntimeWheel, bundled_runtime
 
@@ -71,6 +71,7 @@ __all__ = [
     "Interpreter",
     "Lock",
     "LockRecords",
+    "LockTexts",
     "NoLock",
     "Noted",
     "Package",

@@ -15,23 +15,35 @@ _CHUNK_BYTES = 1 << 20
 
 def check_tree(tree: Path, place: Place, *, built_in: Path, built_by: Path) -> None:
     """Raise `SystemError_` for the first file or link that leads back to this machine."""
-    check_contents(tree, lambda at, target: leads_astray(at, target, place), built_in=built_in)
+    check_contents(
+        tree, lambda at, target: leads_astray(at, target, place), built_in=built_in, spared=_is_shared
+    )
     for script in (tree / "bin").iterdir():
         if not script.is_symlink():
             at = PurePosixPath(script.relative_to(tree))
             check(not _begins(script, shebang(built_by)), at, f"is run by {built_by}, which built it")
 
 
-def check_contents(tree: Path, astray: Callable[[PurePosixPath, str], bool], *, built_in: Path) -> None:
-    """Raise `SystemError_` for the first link that goes astray and the first file that names `built_in`."""
-    for file in _files(tree):
-        at = PurePosixPath(file.relative_to(tree).as_posix())
-        if file.is_symlink():
-            target = str(file.readlink())
+def check_contents(
+    tree: Path,
+    astray: Callable[[PurePosixPath, str], bool],
+    *,
+    built_in: Path,
+    spared: Callable[[os.stat_result], bool] = lambda _: False,
+) -> None:
+    """Raise `SystemError_` for the first link that goes astray and the first file that names `built_in`.
+
+    Files that are `spared` are not read.
+    """
+    for entry in _entries(str(tree)):
+        at = PurePosixPath(entry.path.removeprefix(f"{tree}/"))
+        if entry.is_symlink():
+            target = os.readlink(entry.path)  # noqa: PTH115  a Path would respell the text
             check(not astray(at, target), at, f"is a link to {target}")
-            continue
-        # The folder's own name is made up at random: it stands nowhere by chance.
-        check(not _holds(file, built_in.name.encode()), at, f"names {built_in}, where it was built")
+        elif not spared(entry.stat(follow_symlinks=False)):
+            # The folder's own name is made up at random: it stands nowhere by chance.
+            named = _holds(Path(entry.path), built_in.name.encode())
+            check(not named, at, f"names {built_in}, where it was built")
 
 
 def check(right: bool, at: PurePosixPath, wrong: str) -> None:  # noqa: FBT001  an assertion that stays under -O
@@ -44,10 +56,21 @@ def check(right: bool, at: PurePosixPath, wrong: str) -> None:  # noqa: FBT001  
         )
 
 
-def _files(tree: Path) -> Iterator[Path]:
-    for at, folders, names in os.walk(tree):
-        linked = [name for name in folders if (Path(at) / name).is_symlink()]
-        yield from (Path(at) / name for name in [*names, *linked])
+def _is_shared(facts: os.stat_result) -> bool:
+    """Say whether a file is in uv's cache too: every tree has the same one, so it names none."""
+    return facts.st_nlink > 1
+
+
+def _entries(tree: str) -> Iterator[os.DirEntry[str]]:
+    """Give all that a tree holds but folders."""
+    waiting = [tree]
+    while waiting:
+        with os.scandir(waiting.pop()) as found:
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                else:
+                    yield entry
 
 
 def _holds(file: Path, wanted: bytes) -> bool:

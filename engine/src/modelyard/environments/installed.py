@@ -8,11 +8,14 @@ import email.parser
 import hashlib
 import io
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
+
+from modelyard.environments.rewriting import rewrite
 
 Row = tuple[str, str, str]
 """Path relative to the folder of packages, `sha256=...` in base64, bytes; the latter two may be empty."""
@@ -45,22 +48,31 @@ def too_new_or_old(site: Path, version: str) -> list[str]:
 
 
 def write_records(tree: Path, site: PurePosixPath) -> None:
-    """Make every RECORD true: what is there, each once, sorted, with its hash and size."""
+    """Make every RECORD true: what is there, each once, sorted, with its hash and size; byte code is not named."""
     for record in _records(tree / site):
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(_true_rows(record, tree, tree / site))
-        record.write_text(text.getvalue(), encoding="utf-8")
+        rewrite(record, text.getvalue().encode())
 
 
 def _true_rows(record: Path, tree: Path, site: Path) -> list[Row]:
     rows: list[Row] = []
-    for path in sorted({row[0] for row in _read(record)}):
-        file = Path(os.path.normpath(site / path))
-        if file == record:
+    for path in sorted({row[0] for row in _read(record) if "__pycache__/" not in row[0]}):
+        file = os.path.normpath(f"{site}/{path}")
+        if file == str(record):
             rows.append((path, "", ""))
-        elif file.is_relative_to(tree) and file.is_file() and not file.is_symlink():
-            rows.append((path, _digest(file), str(file.stat().st_size)))
+        elif file.startswith(f"{tree}/") and (size := _size_bytes(file)) is not None:
+            rows.append((path, _digest(file), str(size)))
     return rows
+
+
+def _size_bytes(file: str) -> int | None:
+    """Give the size of a regular file; None = there is none."""
+    try:
+        facts = os.lstat(file)
+    except OSError:
+        return None
+    return facts.st_size if stat.S_ISREG(facts.st_mode) else None
 
 
 def _requires_python(info: Path) -> SpecifierSet:
@@ -85,7 +97,7 @@ def _read(record: Path) -> list[Row]:
         return [(row[0], *(*row[1:], "", "")[:2]) for row in csv.reader(file) if row]  # type: ignore[misc]
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
+def _digest(file: str) -> str:
+    with open(file, "rb", buffering=0) as opened:  # noqa: PTH123  of thousands, and a Path costs more than the call
         digest = hashlib.file_digest(opened, "sha256").digest()
     return f"sha256={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"

@@ -128,8 +128,10 @@ def probe(path: Path) -> Interpreter | None:
 
 def _candidates(version: str, own: Interpreter | None) -> Iterator[Interpreter]:
     minor = ".".join(version.split(".")[:2])
-    found = [own, *(_on_path(name) for name in (f"python{minor}", "python3"))]
-    yield from (one for one in found if one is not None)
+    if own is not None:
+        yield own
+    on_path = (_on_path(name) for name in (f"python{minor}", "python3"))
+    yield from (one for one in on_path if one is not None)
     yield from _pyenv(minor)
     if (managed := _uv_find(version)) is not None:
         yield managed

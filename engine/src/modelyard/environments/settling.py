@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from pathlib import Path
 
 from modelyard.environments.bases import Place
 from modelyard.environments.prefixes import links, moved, pyvenv_cfg
+from modelyard.environments.rewriting import change_mode, rewrite
 
 _LEFT_BY_UV = ("REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
 """Times, addresses and paths of this installation; INSTALLER says `uv` every time and stays."""
@@ -33,7 +33,7 @@ def settle(tree: Path, place: Place, installed_by: Path) -> None:
     for script in (tree / "bin").iterdir():
         if script.is_file():
             _move_script(script, place, installed_by)
-    (tree / "pyvenv.cfg").write_text(pyvenv_cfg(place), encoding="utf-8")
+    rewrite(tree / "pyvenv.cfg", pyvenv_cfg(place).encode())
     for name, target in links(place).items():
         (tree / name).unlink(missing_ok=True)
         (tree / name).symlink_to(target)
@@ -41,12 +41,17 @@ def settle(tree: Path, place: Place, installed_by: Path) -> None:
 
 def fix_modes(tree: Path) -> None:
     """Give every folder and file one of two modes, whatever the umask: 0755 where anybody may run it."""
-    for at, _, names in os.walk(tree):
-        Path(at).chmod(_RUNS)
-        for file in (Path(at) / name for name in names):
-            mode = file.lstat().st_mode
-            if stat.S_ISREG(mode):
-                file.chmod(_RUNS if mode & 0o111 else _PLAIN)
+    waiting = [tree]
+    while waiting:
+        folder = waiting.pop()
+        folder.chmod(_RUNS)
+        with os.scandir(folder) as found:
+            for one in found:
+                if one.is_dir(follow_symlinks=False):
+                    waiting.append(Path(one.path))
+                elif one.is_file(follow_symlinks=False):
+                    facts = one.stat(follow_symlinks=False)
+                    change_mode(Path(one.path), facts, _RUNS if facts.st_mode & 0o111 else _PLAIN)
 
 
 def _move_script(script: Path, place: Place, installed_by: Path) -> None:
@@ -55,4 +60,4 @@ def _move_script(script: Path, place: Place, installed_by: Path) -> None:
             return  # a program: some weigh megabytes
     content = script.read_bytes()
     if (new := moved(content, old=installed_by, new=place.python)) != content:
-        script.write_bytes(new)
+        rewrite(script, new, mode=_RUNS)

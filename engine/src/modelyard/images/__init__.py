@@ -11,7 +11,7 @@ May import `environments`, `packaging`, `containers`, `processes` and `api`.
 from modelyard.images.arranging import Desk, Ground, ImageArrangement, arrange_image
 from modelyard.images.assembling import assemble
 from modelyard.images.base_pythons import BaseFacts, facts_of
-from modelyard.images.bases import find_base
+from modelyard.images.bases import KnownBases, find_base
 from modelyard.images.billing import bill_upon, package_of
 from modelyard.images.configs import parts_of
 from modelyard.images.copies import copies_files
@@ -53,13 +53,22 @@ from modelyard.images.lookup import (
     working,
 )
 from modelyard.images.memos import FolderMemo, LayerMemo
+from modelyard.images.packing import UnderWay
 from modelyard.images.places import APPLICATION, CODE, CONDA, ENGINE, ENVIRONMENT, SCRIPT_ENVIRONMENT
 from modelyard.images.platforms import platform_of
 from modelyard.images.pythons import choose_python
 from modelyard.images.reading import Seen, read_image
 from modelyard.images.references import DAEMON, Located, Reference, locate, parse_reference
 from modelyard.images.servers import check_servers
-from modelyard.images.services import SERVICES, ServiceParts, Workshop, build_service, prepare_service
+from modelyard.images.services import (
+    SERVICES,
+    ServiceParts,
+    Workshop,
+    build_service,
+    prepare_service,
+    send_code,
+    store_models,
+)
 from modelyard.images.trees import list_files, list_tree
 
 __all__ = [
@@ -89,6 +98,7 @@ __all__ = [
     "ImageArrangement",
     "Inputs",
     "Inside",
+    "KnownBases",
     "LayerMemo",
     "Leases",
     "Located",
@@ -100,6 +110,7 @@ __all__ = [
     "ServiceParts",
     "Shelves",
     "Start",
+    "UnderWay",
     "Workshop",
     "arrange_image",
     "assemble",
@@ -139,7 +150,9 @@ __all__ = [
     "platform_of",
     "prepare_service",
     "read_image",
+    "send_code",
     "steps_key",
+    "store_models",
     "why",
     "working",
 ]

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import PurePosixPath
 from typing import Literal
 
 import attrs
 
 from modelyard.api import BasePython, EnvironmentUnsolvable, OnLine, PipLayer
-from modelyard.environments import Asked, LockRecords, NoLock, RuntimeWheel, check_base, solve_for_base
+from modelyard.environments import (
+    Asked,
+    LockRecords,
+    NoLock,
+    RuntimeWheel,
+    check_base,
+    recorded_lock,
+    solve_for_base,
+)
 from modelyard.images.descriptions import CondaFacts
 from modelyard.images.keys import Inputs, image_spec_key
 from modelyard.images.places import ENVIRONMENT, SCRIPT_ENVIRONMENT
@@ -69,10 +78,11 @@ async def arrange_image(
         return await arranger.together()
     if isolation == "process":
         return await arranger.alone("")
-    if (why := await arranger.why_not_together()) is not None:
+    why, lock = await asyncio.gather(arranger.why_not_together(), arranger.recorded())
+    if why is not None:
         return await arranger.alone(why)
     try:
-        arrangement = await arranger.together()
+        arrangement = await arranger.together(lock)
     except NoLock:
         raise  # it does not mean that the two do not get along
     except EnvironmentUnsolvable as error:
@@ -92,10 +102,18 @@ class _Arranger:
     ground: Ground
     desk: Desk
 
-    async def together(self) -> ImageArrangement:
+    async def together(self, lock: str | None = None) -> ImageArrangement:
+        """Resolve all in one, unless it was found recorded as `lock`; None = nobody has looked."""
         python = self._python(serving=True)
         check_base(python, ENVIRONMENT, serving=True)
-        return ImageArrangement("thread", (await self._layer(ENVIRONMENT, python, serving=True),))
+        return ImageArrangement("thread", (await self._layer(ENVIRONMENT, python, serving=True, lock=lock),))
+
+    async def recorded(self) -> str:
+        """Give the lock that is recorded for all in one; empty = it is to be resolved."""
+        if self.desk.refresh:
+            return ""
+        key = image_spec_key(self._solved_for(own=True), runtime=self.desk.runtime.requires)
+        return await recorded_lock(key, self.desk.records, self.desk.on_line) or ""
 
     async def alone(self, why: str) -> ImageArrangement:
         server, script = self._server_python(), self._python(serving=False)
@@ -138,14 +156,20 @@ class _Arranger:
         return choose_python(self.ground.pythons, self.inputs.spec.python, serving=serving, base=base)
 
     async def _layer(
-        self, prefix: PurePosixPath, python: BasePython, *, serving: bool, own: bool = True
+        self,
+        prefix: PurePosixPath,
+        python: BasePython,
+        *,
+        serving: bool,
+        own: bool = True,
+        lock: str | None = None,
     ) -> PipLayer:
         """Solve what lies at a prefix: the script's `own` packages, the server's where it is `serving`."""
         conda = self.ground.conda if own else None
         on_top = conda is not None and conda.python == python
         runtime = self.desk.runtime if serving else None
         inputs = self._solved_for(own=own)
-        lock = await solve_for_base(
+        lock = lock or await solve_for_base(
             Asked(inputs.spec.requirements, inputs.spec.lock_file),
             python,
             key=image_spec_key(inputs, runtime=runtime.requires if runtime else ()),
@@ -154,7 +178,7 @@ class _Arranger:
             records=self.desk.records,
             preinstalled=conda.preinstalled if conda is not None and on_top else (),
             frozen=self.desk.frozen,
-            refresh=self.desk.refresh,
+            refresh=self.desk.refresh or lock is not None,
             on_line=self.desk.on_line,
         )
         return PipLayer(prefix, python, lock, serving=serving, system_packages=on_top)

@@ -9,10 +9,11 @@ import attrs
 
 from modelyard.api import Compression, Descriptor, RouterSettings
 from modelyard.environments import WheelFile, digest, lay_out, lock_of
-from modelyard.images.assembling import assemble, is_known
+from modelyard.images.assembling import assemble
 from modelyard.images.descriptions import Inside, environments_of
 from modelyard.images.entries import Entry, File, Folder, complete
 from modelyard.images.images import NOBODY_ID, Addition, Base, Image, Part, Repository, Start
+from modelyard.images.packing import is_known
 from modelyard.images.places import ENGINE, ENGINE_HOME, in_image
 from modelyard.images.pythons import path_of
 from modelyard.images.services import Workshop

@@ -10,16 +10,16 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import IO, Protocol
 
 import attrs
 
 from modelyard.api import Compression, Descriptor
 from modelyard.images.entries import Entry, File, Folder, Link, refused
-from modelyard.images.squeezing import Squeezer
+from modelyard.images.squeezing import Piece, Squeezer
 from modelyard.processes import disk_errors
 
 TAR_TYPE = "application/vnd.oci.image.layer.v1.tar"
@@ -39,7 +39,7 @@ class Layer:
 
 
 class _Output(Protocol):
-    def write(self, content: bytes, /) -> object: ...
+    def write(self, content: Piece, /) -> object: ...
 
 
 class _Measured:
@@ -55,7 +55,7 @@ class _Measured:
         """The digest of what has passed so far."""
         return f"sha256:{self._hasher.hexdigest()}"
 
-    def write(self, content: bytes, /) -> int:
+    def write(self, content: Piece, /) -> int:
         """Pass a piece on."""
         self._hasher.update(content)
         self.size += len(content)
@@ -63,15 +63,43 @@ class _Measured:
         return len(content)
 
 
-def write_layer(entries: Iterable[Entry], destination: Path, *, compression: Compression | None) -> Layer:
+class _Telling:
+    """Writes to a file, and tells every now and then how much of it can be read."""
+
+    def __init__(self, file: IO[bytes], told: Callable[[int], None]) -> None:
+        self._file = file
+        self._told = told
+        self._size = self._said = 0
+
+    def write(self, content: Piece, /) -> None:
+        """Write a piece."""
+        self._file.write(content)
+        self._size += len(content)
+        if self._size - self._said >= CHUNK_BYTES:
+            self._file.flush()
+            self._said = self._size
+            self._told(self._size)
+
+
+def write_layer(
+    entries: Iterable[Entry],
+    destination: Path,
+    *,
+    compression: Compression | None,
+    told: Callable[[int], None] = lambda _: None,
+) -> Layer:
     """Write entries, as `trees` lists them, to the file `destination`.
 
     `compression` None = as they are: weights gain nothing from it. The digest of a compressed blob depends on
-    the release of zlib or zstd, its `diff_id` on nothing but the entries.
+    the release of libdeflate or zstd, its `diff_id` on nothing but the entries. `told` hears, about once a MiB,
+    how many bytes of the file can be read already; what it raises ends the writing.
     Raises `ImageUnbuildable` when a file is no longer what was listed.
     """
     with disk_errors(destination), destination.open("wb") as file:
-        return _write_plain(entries, file) if compression is None else _squeeze(entries, file, compression)
+        output = _Telling(file, told)
+        return (
+            _write_plain(entries, output) if compression is None else _squeeze(entries, output, compression)
+        )
 
 
 def _write_plain(entries: Iterable[Entry], file: _Output) -> Layer:

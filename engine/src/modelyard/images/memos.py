@@ -65,7 +65,7 @@ class FolderMemo:
             "diff_id": layer.diff_id,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.folder / _checked(key), json.dumps(raw).encode())
+        write_atomic(self.folder / _checked(key), json.dumps(raw).encode(), is_lasting=False)
 
 
 def _checked(key: str) -> str:

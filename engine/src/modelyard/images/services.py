@@ -12,17 +12,18 @@ import attrs
 
 from modelyard.api import Compression, Descriptor, OnLine
 from modelyard.environments import RuntimeWheel, digest, lay_out, lock_of
-from modelyard.images.assembling import assemble, is_known, store_layers
+from modelyard.images.assembling import assemble
 from modelyard.images.descriptions import Inside, environments_of
 from modelyard.images.entries import Entry, Folder
 from modelyard.images.images import Addition, Base, Image, Part, Repository, Start
 from modelyard.images.memos import LayerMemo
+from modelyard.images.packing import UnderWay, is_known, send_layer, store_layers
 from modelyard.images.places import APPLICATION, CODE, in_image
 from modelyard.images.trees import list_tree
 
 SERVICES = "images/services"
 """The repositories below it, one a service, have a tag for each revision."""
-_LAYERS_VERSION = 1
+_LAYERS_VERSION = 2
 """A change of how layers are made is a new version: remembered ones are then made again."""
 _START = ("-I", "-m", "modelyard_runtime.replica", "--from-environment")
 _RUNTIME = "modelyard_runtime"
@@ -57,26 +58,45 @@ class Workshop:
     compression: Compression = "gzip"
 
 
+async def send_code(parts: ServiceParts, *, target: Repository, workshop: Workshop) -> UnderWay:
+    """Pack a service's code, which needs nothing to be known of the environment, and begin to send it."""
+    return await send_layer(
+        _code(parts, workshop), target, workshop.folder, workshop.memo, compression=workshop.compression
+    )
+
+
+async def store_models(parts: ServiceParts, *, target: Repository, workshop: Workshop) -> None:
+    """Store the layer of a service's models, which needs nothing to be known of the environment either."""
+    if parts.models:
+        await _store(_models(parts, parts.models), target, workshop)
+
+
 async def prepare_service(
     parts: ServiceParts, inside: Inside, *, target: Repository, workshop: Workshop
 ) -> None:
-    """Store the layers of a service's image while its environment is still being built; `inside` will be the server's.
+    """Store the layer of the runtime while the environment is still being built; `inside` will be the server's.
 
-    They are remembered, so that `build_service` has nothing left to do but to name them.
+    It is remembered as that of the models is, so that `build_service` has nothing left to do but to name them.
     """
-    additions = await _additions(parts, inside, target, workshop)
-    await store_layers(additions, target, workshop.folder, workshop.memo, compression=workshop.compression)
+    await _store(await _runtime(parts.runtime, inside, target, workshop), target, workshop)
 
 
 async def build_service(
-    parts: ServiceParts, base: Base, *, source: Repository, target: Repository, workshop: Workshop
+    parts: ServiceParts,
+    base: Base,
+    *,
+    source: Repository,
+    target: Repository,
+    workshop: Workshop,
+    code: UnderWay | None = None,
 ) -> Descriptor:
     """Store a service's image under its revision's number and return its manifest.
 
-    `base` is an environment's image in `source`. The same parts give the same digest.
+    `base` is an environment's image in `source`; `code` may be on its way already. The same parts give the same
+    digest.
     """
     inside = next(one for one in environments_of(base) if one.serving)
-    additions = await _additions(parts, inside, target, workshop)
+    additions = [*await _below_code(parts, inside, target, workshop), _code(parts, workshop)]
     start = Start(entrypoint=(str(inside.prefix / "bin" / "python"), *_START), folder=str(CODE))
     image = Image(base, additions, parts.name, parts.code_digest, start, compression=workshop.compression)
     return await assemble(
@@ -86,16 +106,20 @@ async def build_service(
         tag=str(parts.revision),
         folder=workshop.folder,
         memo=workshop.memo,
+        under_way=code,
     )
 
 
-async def _additions(
+async def _store(addition: Addition, target: Repository, workshop: Workshop) -> None:
+    await store_layers([addition], target, workshop.folder, workshop.memo, compression=workshop.compression)
+
+
+async def _below_code(
     parts: ServiceParts, inside: Inside, target: Repository, workshop: Workshop
 ) -> list[Addition]:
     return [
         await _runtime(parts.runtime, inside, target, workshop),
         *([_models(parts, parts.models)] if parts.models else []),
-        _code(parts, workshop),
     ]
 
 

@@ -16,8 +16,12 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _LOCKED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
-def write_atomic(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Replace a file so that every reader, and every crash, sees the old content or the new."""
+def write_atomic(path: Path, content: bytes, *, mode: int = 0o600, is_lasting: bool = True) -> None:
+    """Replace a file so that every reader, and every crash, sees the old content or the new.
+
+    `is_lasting` False = sooner done: when the machine itself dies the file may be damaged, so this is for what
+    can be made again and is checked when it is read.
+    """
     with disk_errors(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
@@ -26,12 +30,14 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o600) -> None:
                 os.fchmod(file.fileno(), mode)
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                if is_lasting:
+                    os.fsync(file.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        if is_lasting:
+            _sync_folder(path.parent)
 
 
 @contextlib.contextmanager

@@ -27,6 +27,8 @@ class Asked:
     path: str
     headers: Mapping[str, str]
     body: bytes = b""
+    port: int = 0
+    """The client's, one a connection."""
 
 
 @attrs.define
@@ -112,7 +114,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do(self) -> None:
         registry = self.registry
-        registry.asked.append(Asked(self.command, self.path, dict(self.headers.items())))
+        headers, port = dict(self.headers.items()), self.client_address[1]
+        registry.asked.append(Asked(self.command, self.path, headers, port=port))
         for fault in registry.faults:
             if fault.times and fault.method == self.command and fault.part in self.path:
                 fault.times -= 1

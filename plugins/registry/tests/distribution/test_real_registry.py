@@ -17,6 +17,7 @@ from modelyard_registry.distribution import DistributionRegistry
 from modelyard_registry.distribution.session import Limits
 
 from plugins.registry.tests.distribution.cutting import cutting
+from plugins.registry.tests.distribution.growing import GrowingContent
 from plugins.registry.tests.distribution.real import (
     RealRegistry,
     connect,
@@ -189,3 +190,23 @@ def test_a_registry_that_deletes_nothing_says_how_to_switch_it_on_and_keeps_its_
 async def push_artifact(registry: DistributionRegistry, tag: str) -> Descriptor:
     layer = await registry.push_blob("models/digits", b"weights", "application/octet-stream")
     return await registry.push("models/digits", Artifact("application/vnd.modelyard.test", (layer,)), tag=tag)
+
+
+@pytest.mark.parametrize("after_bytes", [10_000_000, 300_000, 1_700_000])
+def test_a_blob_that_is_written_meanwhile_arrives_whole(
+    plain: RealRegistry, tmp_path: Path, after_bytes: int
+):
+    growing = GrowingContent(tmp_path / "layer", LARGE, step=400_000)
+    with cutting(plain.host, after_bytes=after_bytes) as line:
+        registry = connect(attrs.evolve(plain, host=line.host), limits=Limits(chunk_bytes=500_000))
+        pushed = run(registry.push_growing("models/digits", growing))
+    assert line.cuts == (after_bytes < len(LARGE))
+    assert run(read_back(plain, pushed)) == LARGE
+
+
+def test_a_layer_of_a_base_is_mounted_from_the_record_that_has_it(plain: RealRegistry):
+    bases, company = connect(plain), connect(plain, prefix="company")
+    pushed = run(bases.push_blob("base/python", LARGE, LAYER_TYPE))
+    address = bases.address("base/python")
+    assert run(company.mount_from("images/digits", pushed.digest, address))
+    assert run(company.has_blob("images/digits", pushed.digest))

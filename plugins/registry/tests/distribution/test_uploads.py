@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from modelyard.api import StoreDamaged, Unavailable, UserError
+from modelyard_registry.distribution.messages import PIECE_BYTES
 from modelyard_registry.distribution.session import Limits
+from modelyard_registry.distribution.uploads import MOST_UNASKED_BYTES
 
 from plugins.registry.tests.distribution.conftest import Connect, Uploaded
 from plugins.registry.tests.distribution.fake import (
@@ -30,16 +32,36 @@ def sent(fake: FakeRegistry) -> int:
     return sum(int(one.headers["Content-Length"]) for one in fake.asked if one.method in ("PATCH", "PUT"))
 
 
-def test_a_small_blob_is_one_body(fake: FakeRegistry, connect: Connect):
+def test_a_small_blob_is_one_body_and_no_question(fake: FakeRegistry, connect: Connect):
     pushed = asyncio.run(connect().push_blob(REPOSITORY, b"weights", TYPE))
     assert fake.blobs == {pushed.digest: b"weights"}
-    assert [one.method for one in fake.asked] == ["HEAD", "POST", "PUT"]
+    assert [one.method for one in fake.asked] == ["POST", "PUT"]
 
 
-def test_what_is_there_is_not_sent(fake: FakeRegistry, connect: Connect):
-    fake.keep(b"weights")
-    asyncio.run(connect().push_blob(REPOSITORY, b"weights", TYPE))
+def test_a_larger_one_that_is_there_is_not_sent(fake: FakeRegistry, connect: Connect):
+    content = b"w" * (MOST_UNASKED_BYTES + 1)
+    fake.keep(content)
+    asyncio.run(connect().push_blob(REPOSITORY, content, TYPE))
     assert [one.method for one in fake.asked] == ["HEAD"]
+
+
+def test_a_small_one_that_was_there_a_moment_ago_is_not_sent(fake: FakeRegistry, connect: Connect):
+    async def case() -> None:
+        registry = connect()
+        for _ in range(2):
+            await registry.push_blob(REPOSITORY, b"weights", TYPE)
+
+    asyncio.run(case())
+    assert [one.method for one in fake.asked] == ["POST", "PUT"]
+
+
+def test_a_small_one_whose_upload_is_lost_is_looked_for_before_it_is_sent_again(
+    fake: FakeRegistry, connect: Connect
+):
+    fake.fail("PUT", "", status(404, errors("BLOB_UPLOAD_UNKNOWN", "blob upload unknown")))
+    pushed = asyncio.run(connect().push_blob(REPOSITORY, b"weights", TYPE))
+    assert fake.blobs == {pushed.digest: b"weights"}
+    assert [one.method for one in fake.asked] == ["POST", "PUT", "HEAD", "POST", "PUT"]
 
 
 def test_a_large_blob_goes_in_pieces_that_say_where_they_belong(
@@ -165,28 +187,46 @@ def test_a_full_registry_is_told_at_once(
     assert abandoned.path.startswith("/v2/models/digits/blobs/uploads/u0")
 
 
-def test_a_file_that_changes_while_it_is_pushed_leaves_no_blob(
-    fake: FakeRegistry, connect: Connect, weights: Uploaded
+def test_a_large_file_that_changes_while_it_is_pushed_leaves_no_blob(
+    fake: FakeRegistry, connect: Connect, tmp_path: Path
 ):
+    large = tmp_path / "large"
+    large.write_bytes(b"w" * (PIECE_BYTES + 1))
+
     def change(_handler: Handler) -> bool:
-        weights.file.write_bytes(b"X" * len(weights.content))
+        large.write_bytes(b"X" * (PIECE_BYTES + 1))
         return False
 
     fake.fail("POST", "", change)
     with pytest.raises(StoreDamaged, match="changed"):
-        asyncio.run(connect(chunk_bytes=2000).push_blob(REPOSITORY, weights.file, TYPE))
+        asyncio.run(connect(chunk_bytes=PIECE_BYTES).push_blob(REPOSITORY, large, TYPE))
     assert fake.blobs == {}
 
 
-def test_a_file_that_becomes_shorter_is_named(fake: FakeRegistry, connect: Connect, weights: Uploaded):
+def test_a_large_file_that_becomes_shorter_is_named(fake: FakeRegistry, connect: Connect, tmp_path: Path):
+    large = tmp_path / "large"
+    large.write_bytes(b"w" * (PIECE_BYTES + 1))
+
     def shorten(_handler: Handler) -> bool:
-        weights.file.write_bytes(b"X")
+        large.write_bytes(b"X")
         return False
 
     fake.fail("POST", "", shorten)
     with pytest.raises(UserError, match="shorter") as caught:
-        asyncio.run(connect(chunk_bytes=2000).push_blob(REPOSITORY, weights.file, TYPE))
-    assert caught.value.place == str(weights.file)
+        asyncio.run(connect(chunk_bytes=PIECE_BYTES).push_blob(REPOSITORY, large, TYPE))
+    assert caught.value.place == str(large)
+
+
+def test_a_small_file_is_sent_as_it_was_when_it_was_measured(
+    fake: FakeRegistry, connect: Connect, weights: Uploaded
+):
+    def change(_handler: Handler) -> bool:
+        weights.file.write_bytes(b"X")
+        return False
+
+    fake.fail("POST", "", change)
+    pushed = asyncio.run(connect(chunk_bytes=2000).push_blob(REPOSITORY, weights.file, TYPE))
+    assert fake.blobs == {pushed.digest: weights.content}
 
 
 def test_a_file_that_is_not_there_is_the_callers_to_mend(connect: Connect, tmp_path: Path):

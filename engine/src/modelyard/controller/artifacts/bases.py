@@ -31,6 +31,7 @@ from modelyard.images import (
     Desk,
     Ground,
     Inputs,
+    KnownBases,
     Located,
     Repository,
     Shelves,
@@ -41,7 +42,6 @@ from modelyard.images import (
     describe_base,
     dockerfile_key,
     facts_of,
-    find_base,
     find_image,
     locate,
     parse_reference,
@@ -99,8 +99,11 @@ class Errand:
 class BaseFinder:
     """Finds bases in whichever registry they are, and has done to them what is asked for."""
 
-    def __init__(self, home: Home, host: Host, building: ImageBuilding, settings: ImageSettings) -> None:
+    def __init__(
+        self, home: Home, host: Host, building: ImageBuilding, known: KnownBases, settings: ImageSettings
+    ) -> None:
         self._home = home
+        self._known = known
         self._host = host
         self._building = building
         self._default = settings.base
@@ -137,7 +140,7 @@ class BaseFinder:
         located = locate(parse_reference(name), self._host.registries)
         source = Repository(located.registry, located.repository)
         errand.desk.on_line(f"base {name}")
-        asked = await _found(name, source, located, platform)
+        asked = await self._found(name, source, located, platform)
         errand.accept(asked)
         vouched = await self._trust.vouch(asked, located, platform)
         if self._trust.is_required:
@@ -184,11 +187,24 @@ class BaseFinder:
             found = known
         source = found.repository
         image = ImageRef(source.registry.name, source.name, found.manifest.digest)
-        base = await find_base(source, image.digest, inputs.platform)
+        base = await self._known.find(source, image.digest, inputs.platform)
         name = below.base.name if below else base.name
         made = (*(below.made if below else ()), order.tag)
         vouched = below.vouched if below else UNCHECKED
         return _Standing(image, attrs.evolve(base, name=name), source, vouched, made)
+
+    async def _found(self, name: str, source: Repository, located: Located, platform: Platform) -> Base:
+        try:
+            return await self._known.find(source, located.pointer, platform)
+        except Unavailable as failure:
+            if located.registry.name != DAEMON:
+                raise
+            raise Unavailable(
+                f"no registry is listed that has {name}, and Docker, which might know it, does not answer:"
+                f" {failure.message}",
+                place="environment.base",
+                remedy="list its server in registries.toml, start Docker, or name another base",
+            ) from failure
 
 
 @attrs.frozen
@@ -218,20 +234,6 @@ class NotBuilt(Unavailable):
         )
         self.inputs = inputs
         self.vouched = vouched
-
-
-async def _found(name: str, source: Repository, located: Located, platform: Platform) -> Base:
-    try:
-        return await find_base(source, located.pointer, platform)
-    except Unavailable as failure:
-        if located.registry.name != DAEMON:
-            raise
-        raise Unavailable(
-            f"no registry is listed that has {name}, and Docker, which might know it, does not answer:"
-            f" {failure.message}",
-            place="environment.base",
-            remedy="list its server in registries.toml, start Docker, or name another base",
-        ) from failure
 
 
 def _steps_order(inputs: Inputs, below: _Standing, context: Context) -> BuildOrder:

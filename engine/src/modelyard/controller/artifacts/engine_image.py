@@ -52,6 +52,7 @@ from modelyard.images import (
     FolderMemo,
     Found,
     Inputs,
+    KnownBases,
     Repository,
     Shelves,
     Workshop,
@@ -59,7 +60,6 @@ from modelyard.images import (
     build_engine,
     choose_python,
     describe,
-    find_base,
     find_image,
     image_lock_key,
     image_spec_key,
@@ -84,7 +84,8 @@ class EngineImages:
         self._building = ImageBuilding(
             host, preferred=settings.images.builder, compression=settings.images.compression
         )
-        self._bases = BaseFinder(home, host, self._building, settings.images)
+        self._known = KnownBases()
+        self._bases = BaseFinder(home, host, self._building, self._known, settings.images)
 
     def build(self, order: EngineImageOrder) -> AsyncIterator[Progress[EngineImage]]:
         """Tell each step, and last the image."""
@@ -194,7 +195,7 @@ class EngineImages:
     async def _put_together(
         self, asked: _Asked, gathered: Gathered, image: EngineImage, found: Found, folder: Path
     ) -> str:
-        base = await find_base(found.repository, found.manifest.digest, asked.platform)
+        base = await self._known.find(found.repository, found.manifest.digest, asked.platform)
         target = Repository(asked.target, ENGINES)
         memo = FolderMemo(self._home.cache / "layers")
         manifest = await build_engine(

@@ -35,7 +35,7 @@ from modelyard.controller.artifacts.services import ServiceImages
 from modelyard.controller.artifacts.trusting import Trust
 from modelyard.controller.artifacts.uses import Leasing, Uses
 from modelyard.controller.ports import Built, OnLine
-from modelyard.environments import LOCKS, RegistryLockRecords, bundled_runtime
+from modelyard.environments import LOCKS, LockTexts, RegistryLockRecords, bundled_runtime
 from modelyard.host import Host
 from modelyard.images import (
     BASE_IMAGES,
@@ -46,13 +46,13 @@ from modelyard.images import (
     Desk,
     Found,
     ImageArrangement,
+    KnownBases,
     Repository,
     Shelves,
     arrange_image,
     copies_files,
     describe,
     environments_of,
-    find_base,
     find_image,
     image_lock_key,
     keep_locks,
@@ -85,7 +85,8 @@ class ImageMaker:
         self._building = ImageBuilding(
             host, preferred=settings.images.builder, compression=settings.images.compression
         )
-        self._bases = BaseFinder(home, host, self._building, settings.images)
+        self._known, self._texts = KnownBases(), LockTexts()
+        self._bases = BaseFinder(home, host, self._building, self._known, settings.images)
         self._services = ServiceImages(home, self._trust, settings.images.compression)
         self._nearest = Nearest()
         self._limits = settings.snapshot
@@ -120,15 +121,15 @@ class ImageMaker:
             async with making:
                 image = await making.build(base, source)
             return _built(base.digest.removeprefix("sha256:"), image, base)
-        records = uses.noted(RegistryLockRecords(registry))
+        records = uses.noted(RegistryLockRecords(registry, self._texts))
         desk = Desk(self._home, records, wheel, on_line, frozen=revision.frozen)
         context = Context(Path(revision.code_dir), revision.code_digest)
         errand = Errand(self._shelves(registry), desk, context, accept=partial(check_layers, places))
-        solved = await self._solve(spec, platform, errand)
         async with making:
+            solved = await self._solve(spec, platform, errand)
             making.prepare(solved.arrangement.pips)
             found = await self._environment(solved, spec, registry, on_line, uses)
-            base = await find_base(found.repository, found.manifest.digest, platform)
+            base = await self._known.find(found.repository, found.manifest.digest, platform)
             image = await making.build(base, found.repository)
         why = wish(spec).why or solved.arrangement.why
         return attrs.evolve(_built(solved.key, image, base), isolation_why=why)
@@ -166,7 +167,13 @@ class ImageMaker:
                     built = _built(named[1].digest, None, named[1])
                     place = named[0].registry.name
                     return Look(built.key, True, built.isolation, "a plugin's image", place=place)
-                desk = Desk(self._home, RegistryLockRecords(registry), wheel, lambda _: None, frozen=frozen)
+                desk = Desk(
+                    self._home,
+                    RegistryLockRecords(registry, self._texts),
+                    wheel,
+                    lambda _: None,
+                    frozen=frozen,
+                )
                 errand = Errand(
                     self._shelves(registry),
                     desk,
@@ -219,7 +226,7 @@ class ImageMaker:
         found = await find_image(revision.environment_key, self._shelves(registry))
         if found is None:
             return await self._named(revision.spec, platform)
-        return found.repository, await find_base(found.repository, found.manifest.digest, platform)
+        return found.repository, await self._known.find(found.repository, found.manifest.digest, platform)
 
     async def _named(self, spec: ServiceSpec, platform: Platform) -> tuple[Repository, Base] | None:
         """Ask plugins for the image; what they name must hold an environment."""
@@ -230,7 +237,7 @@ class ImageMaker:
             raise Refused((answer,))
         source = Repository(self._registry(answer.registry), answer.repository)
         await self._trust.verify(answer, source.registry)
-        base = await find_base(source, answer.digest, platform)
+        base = await self._known.find(source, answer.digest, platform)
         environments_of(base)
         return source, base
 
@@ -254,7 +261,6 @@ class ImageMaker:
         ]
         for repository, tag in taken:
             await uses.take(repository, tag)
-        await keep_locks(registry, solved.key, pips, conda=footing.conda)
         order = BuildOrder(
             platform=footing.inputs.platform,
             base=footing.image,
@@ -264,8 +270,12 @@ class ImageMaker:
             title=f"environment of {spec.name}",
             labels=describe(footing.inputs, pips, solved.key, below=below),
         )
-        base = footing.source.registry
-        found = await self._building.find_or_build(order, base, self._shelves(registry), on_line)
+        shelves = self._shelves(registry)
+        # whoever finds the image finds its locks: they are there before it is built
+        known, _ = await asyncio.gather(
+            find_image(solved.key, shelves), keep_locks(registry, solved.key, pips, conda=footing.conda)
+        )
+        found = known or await self._building.find_or_build(order, footing.source.registry, shelves, on_line)
         if found.repository.registry.name != registry.name:  # somebody else built it
             image = ImageRef(found.repository.registry.name, found.repository.name, found.manifest.digest)
             await self._trust.verify(image, found.repository.registry)

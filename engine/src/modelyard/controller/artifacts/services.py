@@ -1,13 +1,13 @@
-"""The image of a service: its layers are stored while its environment is built, and named when that is there."""
+"""The image of a service: its layers are stored while its environment is found or built, and named at the end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import attrs
 
@@ -21,11 +21,14 @@ from modelyard.images import (
     Inside,
     Repository,
     ServiceParts,
+    UnderWay,
     Workshop,
     bill_upon,
     build_service,
     package_of,
     prepare_service,
+    send_code,
+    store_models,
     working,
 )
 from modelyard.processes import Home
@@ -65,40 +68,53 @@ class Making:
     on_line: OnLine
     _stack: contextlib.AsyncExitStack = attrs.field(factory=contextlib.AsyncExitStack, init=False)
     _workshop: Workshop | None = attrs.field(default=None, init=False)
-    _prepared: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _code: asyncio.Task[UnderWay] | None = attrs.field(default=None, init=False)
+    _stored: list[asyncio.Task[None]] = attrs.field(factory=list, init=False)
 
     async def __aenter__(self) -> Self:
         home = self.images.home
         folder = await self._stack.enter_async_context(working(home.cache / "images"))
         memo = FolderMemo(home.cache / "layers")
         self._workshop = Workshop(memo, folder, self.on_line, self.images.compression)
+        self._code = asyncio.create_task(
+            send_code(self.parts, target=self._target, workshop=self._workshop),
+            name=f"code of {self.parts.name}",
+        )
+        self._meanwhile(store_models(self.parts, target=self._target, workshop=self._workshop))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._prepared is not None:
-            self._prepared.cancel()
-            await asyncio.gather(self._prepared, return_exceptions=True)
+        await _end(self._code, *self._stored)
+        if self._code and not self._code.cancelled() and not self._code.exception():
+            await _end(self._code.result().sent)
         await self._stack.aclose()
 
     def prepare(self, pips: Sequence[PipLayer]) -> None:
-        """Store the layers of the service meanwhile; `pips` are what its environment's image will hold."""
+        """Store the layer of the runtime meanwhile; `pips` are what its environment's image will hold."""
         server = next(one for one in pips if one.serving)
         inside = Inside(server.prefix, server.python, serving=True)
-        work = prepare_service(self.parts, inside, target=self._target, workshop=self._shop)
-        self._prepared = asyncio.create_task(work, name=f"layers of {self.parts.name}")
+        self._meanwhile(prepare_service(self.parts, inside, target=self._target, workshop=self._shop))
 
     async def build(self, base: Base, source: Repository) -> ImageRef:
         """Put the image together on its environment's, and sign it."""
-        if self._prepared is not None:
-            await self._prepared
+        assert self._code is not None  # noqa: S101  the block was entered
+        await asyncio.gather(*self._stored)
         manifest = await build_service(
-            self.parts, base, source=source, target=self._target, workshop=self._shop
+            self.parts,
+            base,
+            source=source,
+            target=self._target,
+            workshop=self._shop,
+            code=await self._code,
         )
         await self.images.trust.sign(manifest, self._target)
         self.on_line(f"image {self._target.name}@{manifest.digest[:19]}")
         return ImageRef(self.registry.name, self._target.name, manifest.digest)
+
+    def _meanwhile(self, work: Coroutine[None, None, None]) -> None:
+        self._stored.append(asyncio.create_task(work, name=f"layers of {self.parts.name}"))
 
     @property
     def _target(self) -> Repository:
@@ -108,6 +124,13 @@ class Making:
     def _shop(self) -> Workshop:
         assert self._workshop is not None  # noqa: S101  the block was entered
         return self._workshop
+
+
+async def _end(*tasks: asyncio.Task[Any] | None) -> None:
+    running = [one for one in tasks if one]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 def parts_of(revision: RevisionRecord, wheel: RuntimeWheel) -> ServiceParts:

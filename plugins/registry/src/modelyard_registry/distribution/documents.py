@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from http import HTTPStatus
 
@@ -72,19 +73,30 @@ async def fetch(session: Session, repository: str, reference: str) -> Document:
     )
 
 
-async def store(session: Session, repository: str, content: bytes, media_type: str) -> Stored:
-    """Write a document under its digest, and read it back."""
+async def store(
+    session: Session, repository: str, content: bytes, media_type: str, tag: str = ""
+) -> tuple[Stored, str]:
+    """Write a document under its digest and read it back; gives also what the tag names by then."""
     digest = digest_of(content)
     answer = await put(session, repository, digest, content, media_type)
-    stored = await fetch(session, repository, digest)
-    return Stored(attrs.evolve(stored.descriptor, media_type=media_type), answer.header("oci-subject"))
+    # not while it is written: a registry may fail to read what it writes at that moment
+    looking = asyncio.create_task(named_by(session, repository, tag))
+    try:
+        stored = await fetch(session, repository, digest)
+        named = await looking
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+    descriptor = attrs.evolve(stored.descriptor, media_type=media_type)
+    return Stored(descriptor, answer.header("oci-subject")), named
 
 
-async def point(session: Session, repository: str, tag: str, content: bytes, media_type: str) -> None:
-    """Let a tag name a document that is stored."""
-    # a tag that is there already may be one that nobody may write again
-    if await _tagged(session, repository, tag) != digest_of(content):
-        await put(session, repository, tag, content, media_type)
+async def named_by(session: Session, repository: str, tag: str) -> str:
+    """Give the digest of what a tag names; empty = it names nothing, as no tag does."""
+    try:
+        return (await describe(session, repository, tag)).digest if tag else ""
+    except NotFound:
+        return ""
 
 
 async def remove(session: Session, repository: str, reference: str) -> None:
@@ -136,13 +148,6 @@ async def put(session: Session, repository: str, reference: str, content: bytes,
     if told := answer.header("docker-content-digest"):
         _compare(session, call, told, digest_of(content))
     return answer
-
-
-async def _tagged(session: Session, repository: str, tag: str) -> str:
-    try:
-        return (await describe(session, repository, tag)).digest
-    except NotFound:
-        return ""
 
 
 def _compare(session: Session, call: Call, told: str, reference: str) -> None:

@@ -13,20 +13,48 @@ from modelyard.api import NotFound, StoreDamaged
 from modelyard_registry.distribution.messages import Cut, Reply, whole_number
 from modelyard_registry.distribution.scopes import reading
 from modelyard_registry.distribution.session import Call, Session
+from modelyard_registry.manifests import MANIFEST_TYPE
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-.*")
 
 
 async def blob_size(session: Session, repository: str, digest: str) -> int | None:
-    """Say how many bytes a blob has; None = it is not there, -1 = the registry does not say."""
+    """Say how many bytes a blob has; None = it is not there, -1 = the registry does not say.
+
+    What was there a moment ago is not asked for, and of an image that was pushed before its manifest is.
+    """
+    presence = session.presence
+    if (manifest := presence.witness(repository, digest)) is not None:
+        async with session.turn(f"{repository}@{manifest}"):  # one of many asks
+            if presence.size(repository, digest) is None:
+                await _ask_for_manifest(session, repository, manifest)
+    known = presence.size(repository, digest)
+    return await _ask_for_blob(session, repository, digest) if known is None else known
+
+
+async def _ask_for_manifest(session: Session, repository: str, manifest: str) -> None:
+    call = Call("HEAD", f"{repository}/manifests/{manifest}", reading(repository), {"Accept": MANIFEST_TYPE})
+    async with aclosing(await session.open(call)) as reply:
+        if reply.status == HTTPStatus.OK:
+            session.presence.stands(repository, manifest)
+        elif reply.status == HTTPStatus.NOT_FOUND:
+            session.presence.fell(repository, manifest)
+        else:
+            raise session.refusal(call, reply)
+
+
+async def _ask_for_blob(session: Session, repository: str, digest: str) -> int | None:
     call = Call("HEAD", f"{repository}/blobs/{digest}", reading(repository))
     async with aclosing(await session.open(call)) as reply:
         if reply.status == HTTPStatus.NOT_FOUND:
+            session.presence.missed(repository, digest)
             return None
         if reply.status != HTTPStatus.OK:
             raise session.refusal(call, reply)
         length = whole_number(reply.header("content-length"))
-        return -1 if length is None else length
+    size = -1 if length is None else length
+    session.presence.saw(repository, digest, size)
+    return size
 
 
 async def read(session: Session, repository: str, digest: str) -> AsyncGenerator[bytes, None]:

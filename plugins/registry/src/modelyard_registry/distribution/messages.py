@@ -90,23 +90,27 @@ def of_file(path: Path, start: int, end: int, told: Callable[[int], None]) -> Bo
     """Send a part of a file; `told` hears how far the reading is. Memory holds one piece at a time."""
 
     async def pieces() -> AsyncIterator[bytes]:
-        try:
-            file = await asyncio.to_thread(path.open, "rb")
-        except OSError as failure:
-            raise unreadable_source(path) from failure
-        with file:
-            file.seek(start)
-            at = start
-            while at < end:
-                piece = await asyncio.to_thread(file.read, min(PIECE_BYTES, end - at))
-                if not piece:
-                    raise UserError(
-                        "the file became shorter while it was pushed",
-                        place=str(path),
-                        remedy="let nothing write to it, and push again",
-                    )
-                at += len(piece)
-                yield piece
-                told(at)
+        at = start
+        while at < end:
+            piece = await asyncio.to_thread(_read, path, at, min(PIECE_BYTES, end - at))
+            if not piece:
+                raise UserError(
+                    "the file became shorter while it was pushed",
+                    place=str(path),
+                    remedy="let nothing write to it, and push again",
+                )
+            at += len(piece)
+            yield piece
+            told(at)
 
     return Body(end - start, pieces)
+
+
+def _read(path: Path, start: int, size: int) -> bytes:
+    """Open and close it each time: whoever sends it may be cancelled at any moment, and a thread is not."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(start)
+            return file.read(size)
+    except OSError as failure:
+        raise unreadable_source(path) from failure

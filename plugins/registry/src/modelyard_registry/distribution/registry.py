@@ -12,11 +12,12 @@ from contextlib import aclosing
 from pathlib import Path
 
 import attrs
-from modelyard.api import Artifact, Descriptor, Maturity, NotFound, Platform, UserError
+from modelyard.api import Artifact, Descriptor, GrowingFile, Maturity, NotFound, Platform, UserError
 
 from modelyard_registry import manifests, platforms
 from modelyard_registry.distribution import documents, downloads, listing, referring, uploads
 from modelyard_registry.distribution.documents import Document
+from modelyard_registry.distribution.growing import upload_growing
 from modelyard_registry.distribution.servers import Server
 from modelyard_registry.distribution.session import Limits, Session
 from modelyard_registry.distribution.sessions import Sessions
@@ -86,23 +87,38 @@ class DistributionRegistry:
         *,
         progress: Progress = _told_nobody,
     ) -> Descriptor:
-        """Store a blob and return its descriptor; what is there already is not sent."""
+        """Store a blob and return its descriptor; what is there already is not sent, unless it is quite small."""
         full = self._full(repository)
         measured = await uploads.measure(source)
         await uploads.upload(self._here(), full, measured, progress)
         return Descriptor(media_type, measured.digest, measured.size)
 
+    async def push_growing(
+        self, repository: str, source: GrowingFile, *, progress: Progress = _told_nobody
+    ) -> Descriptor:
+        """Store a blob while its file is written; what is there already is not sent to its end."""
+        return await upload_growing(self._here(), self._full(repository), source, progress)
+
     async def push(self, repository: str, artifact: Artifact, *, tag: str = "") -> Descriptor:
         """Store a manifest whose blobs are all present, read it back, then move the tag."""
-        full = self._full(repository)
-        for blob in manifests.blobs_of(artifact):
+        full, blobs, presence = self._full(repository), manifests.blobs_of(artifact), self._here().presence
+        for blob in blobs:
             check_digest(blob.digest)
-        if artifact.config is None:
+        empty = manifests.digest_of(manifests.EMPTY_CONFIG)
+        # nearly every repository has it: then one question is less than sending it
+        if artifact.config is None and not await self.has_blob(repository, empty):
             await self.push_blob(repository, manifests.EMPTY_CONFIG, manifests.EMPTY_TYPE)
-        await self._require(full, manifests.blobs_of(artifact))
-        return await self.push_document(
-            repository, manifests.encode(artifact), manifests.MANIFEST_TYPE, tag=tag
-        )
+        await self._require(full, blobs)
+        content = manifests.encode(artifact)
+        try:
+            stored = await self.push_document(repository, content, manifests.MANIFEST_TYPE, tag=tag)
+        except (NotFound, UserError):
+            # perhaps it lost what it had a moment ago: then say which blob that is
+            presence.forget(full)
+            await self._require(full, blobs)
+            raise
+        presence.stored(full, stored.digest, blobs)
+        return stored
 
     async def push_document(
         self, repository: str, content: bytes, media_type: str, *, tag: str = ""
@@ -112,11 +128,12 @@ class DistributionRegistry:
         if tag:
             check_tag(tag)
         session = self._here()
-        stored = await documents.store(session, full, content, media_type)
+        stored, named = await documents.store(session, full, content, media_type, tag)
         if (referral := _referral(content, media_type)) and stored.subject != referral.subject:
             await referring.enlist(session, full, referral)
-        if tag:
-            await documents.point(session, full, tag, content, media_type)
+        # a tag that is there already may be one that nobody may write again
+        if tag and named != stored.descriptor.digest:
+            await documents.put(session, full, tag, content, media_type)
         return stored.descriptor
 
     async def pull(self, repository: str, reference: str) -> Artifact:
@@ -154,6 +171,18 @@ class DistributionRegistry:
         check_digest(digest)
         return await uploads.mount(self._here(), full, digest, whence)
 
+    async def mount_from(self, repository: str, digest: str, address: str) -> bool:
+        """Make a blob of another record's repository visible here; False = not of this server, or not for us."""
+        host, _, whence = address.partition("/")
+        if host != self.server.origin.netloc:
+            return False
+        check_repository(whence)
+        check_digest(digest)
+        try:
+            return await uploads.mount(self._here(), self._full(repository), digest, whence)
+        except UserError:
+            return False  # this login may not read there
+
     async def referrers(
         self, repository: str, digest: str, artifact_type: str = ""
     ) -> tuple[Descriptor, ...]:
@@ -170,6 +199,7 @@ class DistributionRegistry:
         full = self._full(repository)
         check_reference(reference)
         remove = referring.remove if is_digest(reference) else documents.remove
+        self._here().presence.forget(full)
         await remove(self._here(), full, reference)
 
     async def list_tags(self, repository: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from modelyard_registry.distribution.logins.login import Header, Login
 from modelyard_registry.distribution.logins.sources import find_credentials
 from modelyard_registry.distribution.messages import Body, Cut, Reply, Request
 from modelyard_registry.distribution.places import UntrustedPlace, follow, origin_of
+from modelyard_registry.distribution.presence import Presence
 from modelyard_registry.distribution.reading import read_whole
 from modelyard_registry.distribution.refusals import place_of, quote, refuse, unreachable
 from modelyard_registry.distribution.retrying import Patience, persist
@@ -64,12 +65,13 @@ class Answer:
 
 
 class Session:
-    """What one event loop shares: connections, tokens, and the places in the queue of uploads."""
+    """What one event loop shares: connections, tokens, what was seen, and the places in the queue of uploads."""
 
     def __init__(self, server: Server, environ: Mapping[str, str], limits: Limits) -> None:
         self.server = server
         self.limits = limits
         self.uploads = asyncio.Semaphore(limits.uploads)
+        self.presence = Presence(limits.patience.clock)
         self._transport = Transport(server.origin, server.ca_file, limits.timing)
         self._environ = environ
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

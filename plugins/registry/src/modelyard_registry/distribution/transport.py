@@ -47,6 +47,7 @@ class HttpReply:
         self.status = response.status_code
         self.content = b""
         self._response = response
+        self._is_read = False
 
     def header(self, name: str) -> str:
         """Give a header, empty when absent."""
@@ -56,10 +57,18 @@ class HttpReply:
         """Give every line of a header."""
         return tuple(self._response.headers.get_list(name))
 
+    async def finish(self) -> None:
+        """Read an empty body to its end: only then its connection is used again."""
+        async for _ in self.pieces():
+            pass
+        self._is_read = True
+
     async def pieces(self) -> AsyncIterator[bytes]:
         """Stream the body as it was sent."""
         import httpx
 
+        if self._is_read:
+            return
         try:
             async for piece in self._response.aiter_raw():
                 yield piece
@@ -93,6 +102,8 @@ class Transport:
             if response.status_code >= HTTPStatus.BAD_REQUEST:
                 reply.content = await _first_bytes(reply)
                 await reply.aclose()
+            elif _is_empty(response):
+                await reply.finish()
         except (httpx.HTTPError, httpx.InvalidURL) as failure:
             raise _translate(failure, request, self._ca_file) from failure
         except TimeoutError as failure:
@@ -149,6 +160,12 @@ def _build(client: httpx.AsyncClient, request: Request) -> httpx.Request:
         headers["Content-Length"] = str(request.body.size)
     content = request.body.open() if request.body else None
     return client.build_request(request.method, request.url, headers=headers, content=content)
+
+
+def _is_empty(response: httpx.Response) -> bool:
+    if response.request.method == "HEAD" or response.status_code == HTTPStatus.NO_CONTENT:
+        return True
+    return bool(response.headers.get("content-length") == "0")
 
 
 async def _first_bytes(reply: HttpReply) -> bytes:

@@ -1,5 +1,7 @@
 """Bring a blob to a registry: nothing when it is there, one body when it is small, pieces when it is large.
 
+What is smaller still is sent without asking, unless it was there a moment ago or an image names it that was.
+
 After a cut the registry is asked how far it got, and the rest is sent from there. A piece of a file is read
 while it is sent: memory stays flat whatever a layer weighs.
 """
@@ -19,7 +21,15 @@ import attrs
 from modelyard.api import ModelyardError, Unavailable
 
 from modelyard_registry.distribution.downloads import blob_size
-from modelyard_registry.distribution.messages import Body, Cut, Reply, of_bytes, of_file, whole_number
+from modelyard_registry.distribution.messages import (
+    PIECE_BYTES,
+    Body,
+    Cut,
+    Reply,
+    of_bytes,
+    of_file,
+    whole_number,
+)
 from modelyard_registry.distribution.refusals import place_of
 from modelyard_registry.distribution.retrying import is_passing, told_seconds
 from modelyard_registry.distribution.scopes import writing
@@ -31,6 +41,8 @@ Progress = Callable[[int, int], None]
 """Hears bytes sent so far, and of how many; the first number falls back when a piece is sent again."""
 
 ABANDON_SECONDS = 5.0
+MOST_UNASKED_BYTES = 64 * 1024
+"""To send so little takes no longer than to ask."""
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 _LOST = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
@@ -59,11 +71,11 @@ class UploadLost(Exception):
 
 
 async def measure(source: Path | bytes) -> Source:
-    """Hash a source, in a thread where it is a file."""
+    """Hash a source, in a thread where it is a file; a file of one piece is read but once."""
     if isinstance(source, bytes):
         return Source(source, digest_of(source), len(source))
     try:
-        return Source(source, *await asyncio.to_thread(_measure, source))
+        return await asyncio.to_thread(_measure, source)
     except OSError as failure:
         raise unreadable_source(source) from failure
 
@@ -72,8 +84,10 @@ async def upload(session: Session, repository: str, source: Source, progress: Pr
     """Make the blob present; a few uploads run at once, the others wait for their turn."""
     async with session.uploads:
         attempt = 0
-        while await blob_size(session, repository, source.digest) is None:
-            one = _Upload(session, repository, source, progress)
+        goes_unasked = _goes_unasked(session, repository, source)
+        while goes_unasked or await blob_size(session, repository, source.digest) is None:
+            goes_unasked = False
+            one = Upload(session, repository, source, progress)
             try:
                 await one.run()
                 break
@@ -82,9 +96,19 @@ async def upload(session: Session, repository: str, source: Source, progress: Pr
                     raise lost.failure from lost
                 attempt += 1
             except ModelyardError:
-                await _abandon(session, one.location, writing(repository))
+                await one.abandon()
                 raise
+        session.presence.saw(repository, source.digest, source.size)
         progress(source.size, source.size)
+
+
+def _goes_unasked(session: Session, repository: str, source: Source) -> bool:
+    """Say whether asking is idle: it was not there a moment ago, or it is small and nothing speaks for it."""
+    presence, digest = session.presence, source.digest
+    if presence.lacks(repository, digest):
+        return True
+    is_unheard_of = presence.size(repository, digest) is None and presence.witness(repository, digest) is None
+    return is_unheard_of and source.size <= MOST_UNASKED_BYTES
 
 
 async def mount(session: Session, repository: str, digest: str, source: str) -> bool:
@@ -111,7 +135,7 @@ async def _abandon(session: Session, location: str, scopes: frozenset[str]) -> N
 
 
 @attrs.define
-class _Upload:
+class Upload:
     """One try, from the beginning of an upload to its digest."""
 
     session: Session
@@ -122,36 +146,50 @@ class _Upload:
     at: int = 0
     stalls: int = 0
     """Failures since the last progress."""
+    least_bytes: int = 0
+    """What the registry wants a piece to have at least."""
 
     async def run(self) -> None:
-        start = await self._start()
-        if self.source.size <= self._piece_bytes(start):
+        """Send all of it."""
+        await self.start()
+        if self.source.size <= self.piece_bytes:
             await self._send_whole()
-            return
-        piece_bytes, is_closed = self._piece_bytes(start), False
+        else:
+            await self.send_rest()
+
+    async def send_rest(self) -> None:
+        """Send what the registry has not got, and close the upload."""
+        is_closed = False
         while not is_closed:
             while self.at < self.source.size:
-                await self._send_piece(min(self.at + piece_bytes, self.source.size))
+                await self.send_piece(min(self.at + self.piece_bytes, self.source.size))
             is_closed = await self._finish()
 
-    async def _start(self) -> Reply:
+    async def abandon(self) -> None:
+        """Give the room of what was sent back."""
+        await _abandon(self.session, self.location, self._scopes)
+
+    async def start(self) -> None:
+        """Begin, and learn how large a piece may be."""
         call = Call("POST", f"{self.repository}/blobs/uploads/", self._scopes, body=of_bytes(b""))
         async with aclosing(await self.session.open(call)) as reply:
             if reply.status != HTTPStatus.ACCEPTED:
                 raise self.session.refusal(call, reply)
             self.location = self.session.next_url(call, reply)
-            return reply
+            self.least_bytes = whole_number(reply.header("oci-chunk-min-length")) or 0
 
-    def _piece_bytes(self, start: Reply) -> int:
-        least = whole_number(start.header("oci-chunk-min-length")) or 0
-        return max(self.session.limits.chunk_bytes, least)
+    @property
+    def piece_bytes(self) -> int:
+        """Give the size of a piece, but for the last."""
+        return max(self.session.limits.chunk_bytes, self.least_bytes)
 
     async def _send_whole(self) -> None:
         body = self.source.body(0, self.source.size, self._told)
         call = self._call("PUT", self._named(), {"Content-Type": "application/octet-stream"}, body)
         await self._close(call)
 
-    async def _send_piece(self, end: int) -> None:
+    async def send_piece(self, end: int) -> None:
+        """Send what comes next, up to `end`; what was cut off is to be sent again."""
         headers = {"Content-Type": "application/octet-stream", "Content-Range": f"{self.at}-{end - 1}"}
         call = self._call("PATCH", self.location, headers, self.source.body(self.at, end, self._told))
         try:
@@ -249,7 +287,11 @@ class _Upload:
         return writing(self.repository)
 
 
-def _measure(path: Path) -> tuple[str, int]:
+def _measure(path: Path) -> Source:
     with path.open("rb") as file:
+        content = file.read(PIECE_BYTES)
+        if len(content) < PIECE_BYTES:
+            return Source(content, digest_of(content), len(content))
+        file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return f"sha256:{digest}", file.tell()
+        return Source(path, f"sha256:{digest}", file.tell())
