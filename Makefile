@@ -3,6 +3,8 @@
 PYTHON ?= python3
 UV := .venv/bin/uv
 UV_VERSION := 0.13.9
+# Without byte code on disk every process that a test starts compiles anew what it imports.
+export PYTHONDONTWRITEBYTECODE :=
 MEMBERS := engine runtime plugins/cpu plugins/gpu plugins/fpga plugins/auth plugins/registry
 EDITABLE := $(addprefix -e ,$(MEMBERS))
 PYTEST := .venv/bin/python -m pytest
