@@ -235,3 +235,14 @@ def shared_engine(environments: Path) -> Iterator[RunningEngine]:
         running.up()
         yield running
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def lent_engine(shared_engine: RunningEngine) -> Iterator[RunningEngine]:
+    """The module's engine, for one test: the services that it made are deleted after it."""
+    client = shared_engine.client
+    before = {service.name for service in client.services()}
+    yield shared_engine
+    for service in client.services():
+        if service.name not in before:
+            client.wait(client.delete(service.name).id)

@@ -155,11 +155,11 @@ def test_a_full_disk_fails_the_deploy_with_its_place_and_what_serves_goes_on(
         assert prober.failures == []
 
 
-def test_a_replica_over_its_memory_limit_is_named_as_such(engine: RunningEngine, tmp_path: Path):
+def test_a_replica_over_its_memory_limit_is_named_as_such(lent_engine: RunningEngine, tmp_path: Path):
     greedy = SCORE.replace(
         "    global factor", "    global hoard\n    hoard = b'x' * 600_000_000\n    global factor"
     )
     more = "resources: {memory: 256Mi, limits: {memory: 300Mi}}\n"
-    failed = engine.cli("deploy", doubler(tmp_path / "doubler", score=greedy, more=more))
+    failed = lent_engine.cli("deploy", doubler(tmp_path / "greedy", name="greedy", score=greedy, more=more))
     assert failed.code == 2
     assert "memory limit" in failed.err

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import attrs
 import httpx
 import pytest
-from modelyard.api import Unavailable
-from modelyard.router import RouterState, protos, resources
+from modelyard.api import Unavailable, UserError
+from modelyard.router import RouterState, XdsServer, protos, resources
 from modelyard.router import xds as control_plane
+from modelyard.router.resources import Resources
 
 from engine.tests.router.conftest import Rig, eventually, rig, service
 
@@ -78,6 +80,30 @@ def test_a_refused_configuration_leaves_what_served_before_and_keeps_the_reason(
 
 def test_the_same_state_again_is_the_same_version_and_acknowledged_already(shared: Rig):
     assert shared.publish(service("a")) == shared.publish(service("a"))
+
+
+def test_only_a_state_that_changed_is_encoded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    encoded: list[RouterState] = []
+
+    def encode(state: RouterState) -> Resources:
+        encoded.append(state)
+        return resources(state)
+
+    monkeypatch.setattr(control_plane, "resources", encode)
+    xds = XdsServer(tmp_path / "xds.sock")
+    first, other = (
+        RouterState("127.0.0.1", 1, (service("a", address),)) for address in ("unix:/a", "unix:/b")
+    )
+    versions = [xds.publish(state) for state in (first, attrs.evolve(first), other, first)]
+    assert encoded == [first, other, first]
+    assert versions[0] == versions[1] == versions[3] != versions[2]
+
+
+def test_a_state_that_cannot_be_encoded_is_refused_each_time_it_is_published(tmp_path: Path):
+    xds = XdsServer(tmp_path / "xds.sock")
+    for _ in range(2):
+        with pytest.raises(UserError, match="twice"):
+            xds.publish(RouterState("127.0.0.1", 1, (service("a"), service("a"))))
 
 
 def test_without_a_router_nothing_is_acknowledged():

@@ -45,6 +45,8 @@ from modelyard.spec import (
 from modelyard.spec.documents import DocumentError, read_yaml
 from modelyard.spec.fields import FIELDS
 
+SCHEMA = jsonschema.Draft202012Validator(json_schema())
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=20)
 TEXTS = st.dictionaries(TEXT.filter(bool), TEXT, max_size=3)
 NAME = st.from_regex(r"\A[a-z][a-z0-9-]{1,30}[a-z0-9]\Z")
@@ -139,7 +141,7 @@ def test_a_spec_written_as_json_is_read_as_the_same_spec(spec: ServiceSpec):
 @given(SPECS)
 def test_a_spec_written_as_yaml_means_the_same_as_json(spec: ServiceSpec):
     raw = {key: value for key, value in to_raw(spec).items() if key != "description"}
-    text = yaml.safe_dump(raw, allow_unicode=False)
+    text = yaml.dump(raw, Dumper=DUMPER, allow_unicode=False)
     assert read_yaml(text).plain() == raw
 
 
@@ -147,7 +149,7 @@ def test_a_spec_written_as_yaml_means_the_same_as_json(spec: ServiceSpec):
 def test_the_schema_accepts_every_valid_file(spec: ServiceSpec):
     raw = to_raw(spec)
     del raw["x-given"]
-    jsonschema.Draft202012Validator(json_schema()).validate(raw)
+    SCHEMA.validate(raw)
 
 
 def test_the_schema_is_a_valid_schema_and_describes_every_key():
@@ -270,6 +272,6 @@ def test_every_example_is_accepted_by_schema_and_parser():
     assert files
     for file in files:
         raw: Any = read_yaml(file.read_text()).plain()
-        jsonschema.Draft202012Validator(json_schema()).validate(raw)
+        SCHEMA.validate(raw)
         # what training makes is not in the repository, so files are not asked for
         assert parse_service(raw, base=file.parent, check_files=False).name

@@ -23,7 +23,9 @@ def init():
 def run(data):
     asked = json.loads(data or "null")
     if isinstance(asked, dict):
-        time.sleep(asked["sleep"])
+        time.sleep(asked.get("sleep", 0))
+        while not pathlib.Path(asked.get("until", "/")).exists():
+            time.sleep(0.01)
     return [os.environ["MODELYARD_MODEL_NAME"], os.environ["MODELYARD_MODEL_VERSION"], os.getpid()]
 """
 

@@ -203,9 +203,11 @@ def test_the_end_does_not_wait_for_models_that_are_loading(many: Any):
 
 def test_requests_of_all_models_are_counted_together(many: Any):
     async def scenario(models: Models) -> Any:
-        asked = [asyncio.create_task(models.score(name, {"sleep": 0.5})) for name in ("a", "b")]
+        go = models.folder / "go"
+        asked = [asyncio.create_task(models.score(name, {"until": str(go)})) for name in ("a", "b")]
         await models.client.until(lambda: models.client.service.catalog.running == 2)
         running = models.client.service.status()["running"]
+        go.touch()
         return running, [(await one).status for one in asked]
 
     assert many(scenario) == (2, [200, 200])

@@ -34,6 +34,7 @@ class XdsServer:
         self._services: tuple[str, ...] = ()
         self._sequence = 0
         self._published: dict[str, int] = {}
+        self._state: RouterState | None = None
         self._wanted = EMPTY
         self._good = EMPTY
         self._nack = ""
@@ -56,7 +57,10 @@ class XdsServer:
 
     def publish(self, state: RouterState) -> str:
         """Offer a state to every router and return its version; the same state again changes nothing."""
+        if state == self._state:  # every tick asks, and to encode is by far the dearest part of one
+            return self._wanted.version
         wanted = resources(state)
+        self._state = state
         self._services = tuple(qualified_name(service) for service in state.services)
         if wanted.version == self._wanted.version and self._sequence:
             return wanted.version

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import attrs
@@ -31,6 +33,24 @@ pytestmark = needs_registry
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 LARGE = os.urandom(3_000_000)
+Servers = Callable[..., RealRegistry]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Start each kind of server once: a prefix of its own keeps a test's repositories from the others'."""
+    with ExitStack() as running_ones:
+
+        @functools.cache
+        def server(**kind: bool) -> RealRegistry:
+            return running_ones.enter_context(running(tmp_path_factory.mktemp("registry"), **kind))
+
+        yield server
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"team-{uuid.uuid4().hex}/models"
 
 
 class TestPlainRegistry(RegistryConformance):
@@ -41,22 +61,21 @@ class TestPlainRegistry(RegistryConformance):
 
 class TestRegistryWithAPrefix(RegistryConformance):
     @pytest.fixture
-    def registry(self, plain: RealRegistry) -> Registry:
-        return connect(plain, prefix="team/models")
+    def registry(self, servers: Servers, prefix: str) -> Registry:
+        return connect(servers(), prefix=prefix)
 
 
 class TestRegistryWithAPassword(RegistryConformance):
     @pytest.fixture
-    def registry(self, tmp_path: Path) -> Iterator[Registry]:
-        with running(tmp_path / "password", has_password=True) as real:
-            yield connect(real, logged_in(real))
+    def registry(self, servers: Servers, prefix: str) -> Registry:
+        real = servers(has_password=True)
+        return connect(real, logged_in(real), prefix=prefix)
 
 
 class TestRegistryWithAPrivateAuthority(RegistryConformance):
     @pytest.fixture
-    def registry(self, tmp_path: Path) -> Iterator[Registry]:
-        with running(tmp_path / "tls", has_tls=True) as real:
-            yield connect(real)
+    def registry(self, servers: Servers, prefix: str) -> Registry:
+        return connect(servers(has_tls=True), prefix=prefix)
 
 
 def test_who_is_nobody_is_refused_with_the_command_that_logs_in(tmp_path: Path):
