@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from typing import NoReturn
+from types import ModuleType
+from typing import NoReturn, cast
 
 import click
 
@@ -91,4 +92,6 @@ def main() -> NoReturn:
     """Run the command and end with its exit code: 0 ok, 1 user error, 2 system error."""
     from modelyard.cli.failing import guarded
 
+    # httpx would load a command line of its own, with all that paints it: 50 ms of ours
+    sys.modules.setdefault("httpx._main", cast("ModuleType", None))
     sys.exit(guarded(engine))
