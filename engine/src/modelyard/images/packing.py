@@ -18,9 +18,6 @@ from modelyard.images.layers import Layer, write_layer
 from modelyard.images.memos import LayerMemo
 from modelyard.processes import disk_errors
 
-_SMALL_BYTES = 64 * 1024
-"""To send so little takes no longer than to ask for it."""
-
 
 @attrs.frozen
 class UnderWay:
@@ -31,17 +28,16 @@ class UnderWay:
     sent: asyncio.Task[None]
 
 
-async def store_layers(
-    additions: Iterable[Addition],
+async def store_layer(
+    addition: Addition,
     target: Repository,
     folder: Path,
     memo: LayerMemo,
     *,
     compression: Compression = "gzip",
-) -> list[Layer]:
-    """Store layers in a repository and give what they became; those that are there already are not sent."""
-    packer = Packer(target, folder, memo, compression)
-    return [await packer.layer(addition) for addition in additions]
+) -> Layer:
+    """Store a layer in a repository and give what it became; one that is there already is not sent."""
+    return await Packer(target, folder, memo, compression).layer(addition)
 
 
 async def send_layer(
@@ -107,7 +103,7 @@ class Packer:
             entries = await asyncio.to_thread(addition.listed)
             async with GrowingLayer.written(path, partial(_write, entries, path, compression)) as growing:
                 growing.tell(packed)
-                await _push(growing, self.target, is_remembered=bool(addition.key))
+                await _push(growing, self.target)
                 return await growing.layer()
 
 
@@ -115,14 +111,13 @@ def _write(entries: Iterable[Entry], path: Path, compression: Compression | None
     return write_layer(entries, path, compression=compression, told=told)
 
 
-async def _push(growing: GrowingLayer, target: Repository, *, is_remembered: bool) -> None:
-    """Send a layer, to a server while it is written; what is there already is not sent, unless it is quite small."""
+async def _push(growing: GrowingLayer, target: Repository) -> None:
+    """Send a layer, to a server while it is written; what is there already is not sent to its end."""
     if isinstance(target.registry, ServerRegistry):
         await target.registry.push_growing(target.name, growing)
         return
     blob = await growing.whole()
-    is_new = is_remembered and blob.size <= _SMALL_BYTES  # else it would be known
-    if not is_new and await target.registry.has_blob(target.name, blob.digest):
+    if await target.registry.has_blob(target.name, blob.digest):
         return
     stored = await target.registry.push_blob(target.name, growing.path, blob.media_type)
     if stored.digest != blob.digest:

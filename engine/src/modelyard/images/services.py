@@ -17,7 +17,7 @@ from modelyard.images.descriptions import Inside, environments_of
 from modelyard.images.entries import Entry, Folder
 from modelyard.images.images import Addition, Base, Image, Part, Repository, Start
 from modelyard.images.memos import LayerMemo
-from modelyard.images.packing import UnderWay, is_known, send_layer, store_layers
+from modelyard.images.packing import UnderWay, is_known, send_layer, store_layer
 from modelyard.images.places import APPLICATION, CODE, in_image
 from modelyard.images.trees import list_tree
 
@@ -111,7 +111,7 @@ async def build_service(
 
 
 async def _store(addition: Addition, target: Repository, workshop: Workshop) -> None:
-    await store_layers([addition], target, workshop.folder, workshop.memo, compression=workshop.compression)
+    await store_layer(addition, target, workshop.folder, workshop.memo, compression=workshop.compression)
 
 
 async def _below_code(

@@ -24,7 +24,7 @@ from modelyard.api import (
 )
 from modelyard.controller.artifacts.bases import BaseFinder, Context, Errand, Footing
 from modelyard.controller.artifacts.building import ImageBuilding
-from modelyard.controller.artifacts.engine_orders import check_release, read_platform, read_tag
+from modelyard.controller.artifacts.engine_orders import check_release, platform_asked, read_tag
 from modelyard.controller.artifacts.registries import registry_named
 from modelyard.controller.artifacts.telling import Tell, line_by_line, told
 from modelyard.controller.artifacts.trusting import Trust
@@ -94,7 +94,7 @@ class EngineImages:
             say = line_by_line(tell)
             workspace = self._registry(self._settings.registry, "settings.yaml: registry")
             named = order.registry and self._registry(order.registry, "--registry")
-            asked = _Asked(order, read_platform(order.platform), workspace, named or workspace, say)
+            asked = _Asked(order, platform_asked(order.platform), workspace, named or workspace, say)
             async with self._alone() as folder:
                 return await self._build(asked, folder)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import platform as machine
 import re
 
 from modelyard import __version__
 from modelyard.api import Platform, UserError
-from modelyard.images import platform_of
+from modelyard.controller.artifacts.places import platform_for, read_platform
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
@@ -22,17 +21,9 @@ def check_release(version: str, place: str) -> None:
         )
 
 
-def read_platform(text: str) -> Platform:
+def platform_asked(text: str) -> Platform:
     """Read a platform that the engine exists for; empty = this machine's. Raises `UserError`."""
-    if not text:
-        return platform_of(machine.machine())
-    try:
-        platform = Platform.parse(text)
-    except ValueError as error:
-        raise UserError(str(error), place="--platform", remedy="write linux/amd64 or linux/arm64") from error
-    if platform.os != "linux":
-        raise UserError(f"the engine's image is of linux, not of {platform.os}", place="--platform")
-    return platform_of(platform.architecture)
+    return read_platform(text, runs="the engine's image is of") if text else platform_for(())
 
 
 def read_tag(asked: str, version: str) -> str:

@@ -25,7 +25,7 @@ from modelyard.api import (
 from modelyard.controller.artifacts.catalogue import list_images, show_image
 from modelyard.controller.artifacts.environments import EnvironmentMaker
 from modelyard.controller.artifacts.images import ImageMaker
-from modelyard.controller.artifacts.locking import Locking, LockOrder, read_platform
+from modelyard.controller.artifacts.locking import Locking, LockOrder, platform_asked
 from modelyard.controller.artifacts.looks import Look
 from modelyard.controller.artifacts.pruning import Pruning
 from modelyard.controller.artifacts.registries import registry_named
@@ -100,7 +100,7 @@ class LocalImages:
 
     def lock(self, spec: ServiceSpec, *, platform: str) -> AsyncIterator[Progress[LockReport]]:
         """Solve what is unsolved and keep the locks."""
-        order = LockOrder(spec, self._target(spec), read_platform(platform))
+        order = LockOrder(spec, self._target(spec), platform_asked(platform))
         return self._locked(order)
 
     def refresh(
@@ -110,7 +110,7 @@ class LocalImages:
         order = LockOrder(
             spec,
             self._target(spec),
-            read_platform(platform),
+            platform_asked(platform),
             refresh=True,
             dry_run=dry_run,
             expected=expected,

@@ -22,7 +22,7 @@ from modelyard.api import (
 from modelyard.control import changes_of
 from modelyard.controller.artifacts.environments import EnvironmentMaker
 from modelyard.controller.artifacts.images import ImageMaker
-from modelyard.controller.artifacts.places import platform_for
+from modelyard.controller.artifacts.places import platform_for, read_platform
 from modelyard.environments import (
     Drafts,
     Lock,
@@ -33,7 +33,7 @@ from modelyard.environments import (
     digest,
     parse_pins,
 )
-from modelyard.images import Desk, platform_of
+from modelyard.images import Desk
 from modelyard.processes import Home
 
 
@@ -160,17 +160,9 @@ class Locking:
         )
 
 
-def read_platform(text: str) -> Platform | None:
+def platform_asked(text: str) -> Platform | None:
     """Read a platform that replicas exist for; empty = None. Raises `UserError`."""
-    if not text:
-        return None
-    try:
-        platform = Platform.parse(text)
-    except ValueError as error:
-        raise UserError(str(error), place="--platform", remedy="write linux/amd64 or linux/arm64") from error
-    if platform.os != "linux":
-        raise UserError(f"replicas run on linux, not on {platform.os}", place="--platform")
-    return platform_of(platform.architecture)
+    return read_platform(text, runs="replicas run on") if text else None
 
 
 def _locked(prefix: PurePosixPath, python: str, pins: Iterable[str]) -> LockedEnvironment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform as machine
 
-from modelyard.api import READABLE_LAYERS, Candidate, Compression, ImageUnbuildable, Platform
+from modelyard.api import READABLE_LAYERS, Candidate, Compression, ImageUnbuildable, Platform, UserError
 from modelyard.images import Base, platform_of
 
 ARCHITECTURE = "kubernetes.io/arch"
@@ -16,6 +16,17 @@ def platform_for(places: tuple[Candidate, ...]) -> Platform:
     """Give the platform of the places where replicas could run, the first that says what it is."""
     said = [one.labels[ARCHITECTURE] for one in places if ARCHITECTURE in one.labels]
     return platform_of(said[0] if said else machine.machine())
+
+
+def read_platform(text: str, *, runs: str) -> Platform:
+    """Read a platform as people write it; `runs` says what would be on it, and how. Raises `UserError`."""
+    try:
+        platform = Platform.parse(text)
+    except ValueError as error:
+        raise UserError(str(error), place="--platform", remedy="write linux/amd64 or linux/arm64") from error
+    if platform.os != "linux":
+        raise UserError(f"{runs} linux, not {runs.rsplit(maxsplit=1)[-1]} {platform.os}", place="--platform")
+    return platform_of(platform.architecture)
 
 
 def check_compression(places: tuple[Candidate, ...], compression: Compression) -> None:
