@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from modelyard import archives
 from modelyard.archives import ArchiveError, Saved, diff_id_of, read_archive
 
+from tests.testbed.kept_contents import Memory, config, digest
+
 LAYERS = (b"lowest" * 1000, b"highest")
-
-
-@attrs.define
-class Memory:
-    """Keeps contents in memory."""
-
-    kept: dict[str, bytes] = attrs.field(factory=dict)
-
-    def store(self, chunks: Iterator[bytes], /) -> tuple[str, int]:
-        content = b"".join(chunks)
-        self.kept[digest(content)] = content
-        return digest(content), len(content)
-
-    def chunks(self, of: str, /) -> Iterator[bytes]:
-        yield self.kept[of]
-
-
-def digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def config(*layers: bytes) -> bytes:
-    return json.dumps({"rootfs": {"diff_ids": [digest(layer) for layer in layers]}}).encode()
 
 
 def tar(*members: tuple[str, bytes | str]) -> bytes:

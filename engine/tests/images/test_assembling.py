@@ -247,22 +247,26 @@ async def finish(registry: Watched, bases: Registry, project: Path) -> Descripto
     )
 
 
+async def leaves_no_image(image: Image, registry: InMemoryRegistry, folder: Path) -> None:
+    with pytest.raises(ImageUnbuildable, match="changed while it was read"):
+        await assemble(
+            image,
+            source=Repository(registry, BASES),
+            target=Repository(registry, TARGET),
+            tag="1",
+            folder=folder,
+        )
+    with pytest.raises(NotFound):
+        await registry.resolve(TARGET, "1")
+
+
 def test_a_file_that_changes_meanwhile_leaves_no_image(project: Path):
     registry = InMemoryRegistry()
 
     async def case() -> None:
         image = Image(await made_base(registry), additions(project), "digits")
         (project / "code/score.py").write_text("longer than it was when it was listed\n")
-        with pytest.raises(ImageUnbuildable, match="changed while it was read"):
-            await assemble(
-                image,
-                source=Repository(registry, BASES),
-                target=Repository(registry, TARGET),
-                tag="1",
-                folder=project / "work",
-            )
-        with pytest.raises(NotFound):
-            await registry.resolve(TARGET, "1")
+        await leaves_no_image(image, registry, project / "work")
 
     asyncio.run(case())
 
@@ -311,16 +315,7 @@ def test_a_file_that_changes_while_its_layer_is_sent_leaves_no_image(project: Pa
     async def case() -> None:
         image = Image(await made_base(registry), additions(project), "digits")
         (project / "model/weights.bin").write_bytes(os.urandom(10_000_000))
-        with pytest.raises(ImageUnbuildable, match="changed while it was read"):
-            await assemble(
-                image,
-                source=Repository(registry, BASES),
-                target=Repository(registry, TARGET),
-                tag="1",
-                folder=project / "work",
-            )
-        with pytest.raises(NotFound):
-            await registry.resolve(TARGET, "1")
+        await leaves_no_image(image, registry, project / "work")
 
     asyncio.run(case())
     assert list((project / "work").iterdir()) == []
