@@ -179,7 +179,8 @@ def test_a_file_that_changes_after_it_was_written_leaves_no_blob(
     fake: FakeRegistry, connect: Connect, growing: GrowingContent
 ):
     def change(_handler: Handler) -> bool:
-        growing.path.write_bytes(b"X" * growing.size)
+        with growing.path.open("r+b") as file:  # in place: it must not be shorter for a moment
+            file.write(b"X" * growing.size)
         return False
 
     fake.fail("PATCH", "", change)

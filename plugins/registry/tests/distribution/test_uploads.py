@@ -194,7 +194,8 @@ def test_a_large_file_that_changes_while_it_is_pushed_leaves_no_blob(
     large.write_bytes(b"w" * (PIECE_BYTES + 1))
 
     def change(_handler: Handler) -> bool:
-        large.write_bytes(b"X" * (PIECE_BYTES + 1))
+        with large.open("r+b") as file:  # in place: it must not be shorter for a moment
+            file.write(b"X" * (PIECE_BYTES + 1))
         return False
 
     fake.fail("POST", "", change)
